@@ -1,0 +1,1 @@
+"""Part of the workshop; runs from a clone."""
