@@ -1,5 +1,8 @@
 """Sketch-extrude programs as data, and what turns them into text and back."""
 
+from cadcoder.program.canonical import canonical, centered, merge_new_bodies, scaled
+from cadcoder.program.emit import emit
+from cadcoder.program.parse import parse
 from cadcoder.program.types import (
     STANDARD_PLANES,
     Arc,
@@ -32,4 +35,10 @@ __all__ = [
     "Program",
     "Sketch",
     "Vector",
+    "canonical",
+    "centered",
+    "emit",
+    "merge_new_bodies",
+    "parse",
+    "scaled",
 ]
