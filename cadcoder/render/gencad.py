@@ -1,0 +1,53 @@
+"""Pictures in exactly the look of the GenCAD-Code renders (anniedoris/CAD-Coder), 448x448."""
+
+from __future__ import annotations
+
+from cadcoder.render.camera import GENCAD, Camera
+from cadcoder.render.look import GENCAD_LOOK, Look
+from cadcoder.render.mesh import SolidLike, drawable
+from cadcoder.render.window import Image, window
+
+#: Side of a GenCAD picture in pixels.
+SIZE = 448
+
+
+def render_gencad(solid: SolidLike) -> Image:
+    """Draw a solid as the GenCAD renders are drawn.
+
+    Orthographic from (1, -1, 1) with z up; the axis-aligned box of the part is fitted to a 4:3 canvas (448x336) in the
+    middle of the white square; a light at the camera; black edges one pixel wide, not antialiased.
+
+    Args:
+        solid: vertices (V, 3) and faces (F, 3).
+
+    Returns:
+        (448, 448, 3) uint8.
+
+    Raises:
+        InputError: if the solid is empty or not finite.
+        MissingDependency: if no window can be opened.
+    """
+    return render_view(solid, GENCAD, GENCAD_LOOK, SIZE)
+
+
+def render_view(
+    solid: SolidLike, camera: Camera = GENCAD, look: Look = GENCAD_LOOK, size: int | tuple[int, int] = SIZE
+) -> Image:
+    """Draw a solid from one view.
+
+    Args:
+        solid: vertices (V, 3) and faces (F, 3).
+        camera: where from.
+        look: how.
+        size: side of the square picture, or (width, height).
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        InputError: if the solid is empty or not finite.
+        MissingDependency: if no window can be opened.
+    """
+    shape = (size, size) if isinstance(size, int) else size
+    part = drawable(solid, smooth=look.smooth)
+    return window(shape, look.antialias).draw(part, camera.view(part.low, part.points, shape), look)

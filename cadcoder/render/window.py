@@ -1,0 +1,191 @@
+"""One VTK window, kept open without a screen: opening one costs 20 times as much as drawing in it.
+
+The window draws through EGL or OSMesa where there is no display (VTK chooses), in software if need be. An
+OpenGL context belongs to one process: a process that forks after drawing gets windows of its own
+(:func:`window` sees to that), and worker processes that are spawned are safest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cadcoder.errors import MissingDependency
+from cadcoder.render.camera import View
+from cadcoder.render.look import GENCAD_LOOK, Look
+from cadcoder.render.mesh import Drawable
+
+Image = npt.NDArray[np.uint8]
+
+_windows: dict[tuple[int, int, int, int], Renderer] = {}
+_lock = threading.RLock()
+
+
+def window(size: tuple[int, int], antialias: int = 0) -> Renderer:
+    """Return this process's window of a size, opened at the first call.
+
+    Args:
+        size: (width, height) in pixels.
+        antialias: samples a pixel.
+    """
+    key = (os.getpid(), *size, antialias if antialias > 1 else 0)
+    with _lock:
+        found = _windows.get(key)
+        if found is None:
+            found = _windows[key] = Renderer(size, antialias)
+        return found
+
+
+class Renderer:
+    """A window of fixed size that draws one part at a time; calls from several threads wait for each other.
+
+    Raises:
+        MissingDependency: if VTK can open no window on this machine.
+    """
+
+    def __init__(self, size: tuple[int, int] = (448, 448), antialias: int = 0) -> None:
+        """Open the window: ``size`` is (width, height) in pixels, ``antialias`` the samples a pixel."""
+        if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+            # Without this VTK tries the X server first, and complains on stderr that there is none.
+            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+        # llvmpipe's own threads cost more than they bring in pictures this small.
+        os.environ.setdefault("LP_NUM_THREADS", "0")
+        try:
+            import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  (registers the OpenGL classes)
+            from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
+            from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+        except ImportError as e:
+            raise MissingDependency(f"drawing needs the package vtk, which cannot be loaded ({e})") from e
+        self.size = size
+        self._lock = _lock
+        self._look: Look | None = None
+        self._pixels = vtkUnsignedCharArray()
+        self._window = vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(antialias if antialias > 1 else 0)
+        self._window.SetSize(*size)
+        self._scene = vtkRenderer()
+        self._scene.AutomaticLightCreationOff()
+        self._window.AddRenderer(self._scene)
+        self._faces, self._face_mapper = vtkActor(), vtkPolyDataMapper()
+        self._edges, self._edge_mapper = vtkActor(), vtkPolyDataMapper()
+        for actor, mapper in ((self._faces, self._face_mapper), (self._edges, self._edge_mapper)):
+            mapper.ScalarVisibilityOff()
+            actor.SetMapper(mapper)
+            self._scene.AddActor(actor)
+        # Faces are pushed back a little, so that the edges on them are seen and those behind are not.
+        self._face_mapper.SetResolveCoincidentTopologyToPolygonOffset()
+        self._face_mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(0.0, 0.0)
+        self._edges.GetProperty().LightingOff()
+
+    def draw(self, part: Drawable, view: View, look: Look = GENCAD_LOOK) -> Image:
+        """Draw a part.
+
+        Args:
+            part: what to draw, from :func:`cadcoder.render.mesh.drawable`.
+            view: a fitted camera, of this window's size.
+            look: colours, light, edges.
+
+        Returns:
+            (height, width, 3) uint8, red, green, blue; row 0 on top.
+        """
+        with self._lock:
+            self._dress(look)
+            self._aim(view)
+            self._face_mapper.SetInputData(_triangles(part))
+            self._edge_mapper.SetInputData(_lines(part))
+            width, height = self.size
+            self._window.Render()
+            self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)
+            image: Image = np.frombuffer(self._pixels, dtype=np.uint8).reshape(height, width, 3)[::-1].copy()
+            return image
+
+    def _aim(self, view: View) -> None:
+        camera: Any = self._scene.GetActiveCamera()
+        camera.SetFocalPoint(*view.target)
+        camera.SetPosition(*(view.target + view.distance * view.back))
+        camera.SetViewUp(*view.up)
+        if view.field_of_view is None:
+            camera.ParallelProjectionOn()
+            camera.SetParallelScale(view.unit * view.size[1] / 2)
+        else:
+            camera.ParallelProjectionOff()
+            camera.SetViewAngle(view.field_of_view)
+        camera.SetClippingRange(view.near, view.far)
+
+    def _dress(self, look: Look) -> None:
+        if look == self._look:
+            return
+        from vtkmodules.vtkRenderingCore import vtkLight
+
+        self._look = look
+        scene: Any = self._scene
+        # A gradient's first colour is at the bottom.
+        scene.SetBackground(*(look.horizon or look.background))
+        scene.SetBackground2(*look.background)
+        scene.SetGradientBackground(look.horizon is not None)
+        scene.RemoveAllLights()
+        for one in look.lights:
+            light = vtkLight()
+            light.SetLightTypeToCameraLight()
+            light.SetPosition(*one.direction)
+            light.SetFocalPoint(0.0, 0.0, 0.0)
+            light.SetColor(*one.colour)
+            light.SetIntensity(one.strength)
+            scene.AddLight(light)
+        face = self._faces.GetProperty()
+        # Invisible faces are drawn in the background's colour: they must still hide what is behind them.
+        face.SetColor(*(look.face or look.background))
+        face.SetLighting(look.face is not None)
+        face.SetAmbient(look.ambient)
+        face.SetDiffuse(look.diffuse)
+        face.SetSpecular(look.specular)
+        face.SetSpecularPower(look.shininess)
+        edge = self._edges.GetProperty()
+        self._edges.SetVisibility(look.edge is not None)
+        if look.edge is not None:
+            edge.SetColor(*look.edge)
+            edge.SetLineWidth(look.edge_width)
+
+
+def _triangles(part: Drawable) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+
+    data = _points(part.corners)
+    normals = numpy_to_vtk(part.normals)
+    normals.SetName("Normals")
+    data.GetPointData().SetNormals(normals)
+    data.SetPolys(_cells(np.arange(len(part.corners), dtype=np.int32), 3))
+    return data
+
+
+def _lines(part: Drawable) -> Any:
+    data = _points(part.points)
+    data.SetLines(_cells(part.edges.ravel(), 2))
+    return data
+
+
+def _points(points: npt.NDArray[np.float32]) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+    held = vtkPoints()
+    held.SetData(numpy_to_vtk(points))
+    data = vtkPolyData()
+    data.SetPoints(held)
+    return data
+
+
+def _cells(ids: npt.NDArray[np.int32], corners: int) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonDataModel import vtkCellArray
+
+    cells = vtkCellArray()
+    cells.SetData(corners, numpy_to_vtk(np.ascontiguousarray(ids)))
+    return cells
