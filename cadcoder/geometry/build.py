@@ -43,10 +43,17 @@ def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
     Raises:
         InputError: if a loop crosses itself or encloses nothing, or nothing is left at the end.
     """
-    rings = [[_ring(loop, i, arc_step) for loop in e.sketch.loops()] for i, e in enumerate(program.extrudes)]
+    made = [
+        [_ring(loop, i, arc_step, e.sketch.plane) for loop in e.sketch.loops()] for i, e in enumerate(program.extrudes)
+    ]
+    rings = [[ring for ring, _ in loops] for loops in made]
     unit = _unit(program, rings)
     frame = _frame([e.sketch.plane for e in program.extrudes])
-    tools = [_tool(e, r, unit, frame, i) for i, (e, r) in enumerate(zip(program.extrudes, rings, strict=True))]
+    surfaces = _Surfaces()
+    tools = [
+        _tool(e, r, unit, frame, i, [labels for _, labels in m], surfaces)
+        for i, (e, r, m) in enumerate(zip(program.extrudes, rings, made, strict=True))
+    ]
     part = tools[0]
     steps = [part]
     for extrude, tool in zip(program.extrudes[1:], tools[1:], strict=True):
@@ -66,19 +73,74 @@ def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
         raise InputError("the program leaves nothing of the part but slivers")
     back = np.zeros((3, 4))
     back[:, :3] = frame.T * unit
-    return Solid.from_manifold(part.transform(back))
+    return Solid.from_manifold(part.transform(back), table=surfaces.table())
 
 
-def _ring(loop: Loop, index: int, arc_step: float) -> FloatArray:
-    """Return the loop as a counter-clockwise polygon (N, 2) without repeated points."""
-    points = np.array(loop.polyline(arc_step))
+class _Surfaces:
+    """The surfaces that the faces of a part come from, as a boundary representation would count them.
+
+    manifold3d carries a number with every face through the booleans. Each planar facet gets one of its own, and
+    ``table`` says on which surface it lies: a cap, or the wall over one curve. A surface's number is four times
+    its count plus the third of the turn (0, 1, 2) that the facet of a full circle lies in, counted from the seam.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.known = True
+        self._rows: list[NDArray[np.int32]] = []
+        self._facets = 0
+
+    def add(self, labels: NDArray[np.int32]) -> int:
+        """Add facets by their surface within one tool (``4 * surface + third``); return the first one's number."""
+        first = self._facets
+        self._rows.append(labels + 4 * self.count)
+        self._facets += len(labels)
+        self.count += int(labels.max()) // 4 + 1
+        return first
+
+    def table(self) -> NDArray[np.int32] | None:
+        """Return facet number -> surface, or None where a sketch had to be redrawn and its curves were lost."""
+        return np.concatenate(self._rows) if self.known else None
+
+
+def _seam(plane: Plane) -> float:
+    """Return the angle in the sketch at which OpenCascade starts a circle that it is given by centre and normal.
+
+    That is the x direction of ``gp_Ax2(P, V)``; there the wall over the circle has its seam, which is drawn.
+    """
+    x, y, n = plane.axes()
+    a, b, c = n
+    aa, ba, ca = abs(a), abs(b), abs(c)
+    if ba <= aa and ba <= ca:
+        d = (-c, 0.0, a) if aa > ca else (c, 0.0, -a)
+    elif aa <= ba and aa <= ca:
+        d = (0.0, -c, b) if ba > ca else (0.0, c, -b)
+    else:
+        d = (-b, a, 0.0) if aa > ba else (b, -a, 0.0)
+    return math.atan2(sum(p * q for p, q in zip(d, y, strict=True)), sum(p * q for p, q in zip(d, x, strict=True)))
+
+
+def _ring(loop: Loop, index: int, arc_step: float, plane: Plane) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Return the loop as a counter-clockwise polygon (N, 2) without repeated points, and its sides' curves (N,).
+
+    A side's number is four times its curve's place in the loop, plus the third of the turn for a circle.
+    """
+    parts = loop.polylines(arc_step)
+    points = np.array([p for part in parts for p in part])
+    labels = np.repeat(4 * np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    if loop.is_circle:
+        turn = (np.arange(len(points)) + 0.5) / len(points) - _seam(plane) / (2 * math.pi)
+        labels = np.minimum((turn % 1.0) * 3, 2).astype(np.int32)
     step = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1)
     size = float(np.ptp(points, axis=0).max())
-    points = points[step > 1e-9 * size]
+    keep = step > 1e-9 * size
+    points, labels = points[keep], labels[np.roll(keep, -1)]
     area = _area(points) if len(points) > 2 else 0.0
     if abs(area) <= 1e-9 * size * size:
         raise InputError(f"a loop of extrude {index + 1} encloses no area")
-    return np.ascontiguousarray(points if area > 0 else points[::-1])
+    if area < 0:
+        points, labels = points[::-1], np.roll(labels[::-1], -1)
+    return np.ascontiguousarray(points), labels
 
 
 def _area(points: FloatArray) -> float:
@@ -148,7 +210,15 @@ def _is_simple(loops: list[FloatArray]) -> bool:
     return bool(abs(manifold3d.CrossSection(scaled).area() - wound) <= AREA_TOLERANCE)
 
 
-def _tool(extrude: Extrude, rings: list[FloatArray], unit: float, frame: FloatArray, index: int) -> manifold3d.Manifold:
+def _tool(
+    extrude: Extrude,
+    rings: list[FloatArray],
+    unit: float,
+    frame: FloatArray,
+    index: int,
+    labels: list[NDArray[np.int32]],
+    surfaces: _Surfaces,
+) -> manifold3d.Manifold:
     """Return one extrude's own solid in the working frame and unit."""
     plane = extrude.sketch.plane
     axes = frame @ np.array(plane.axes()).T
@@ -157,14 +227,43 @@ def _tool(extrude: Extrude, rings: list[FloatArray], unit: float, frame: FloatAr
     on_grid = _aligned(axes[:, 2])
     if not on_grid:
         low, high = low - OVERLAP, high + OVERLAP
-    points, faces = _prism(_contours(extrude.sketch, rings, index), low * unit, high * unit)
+    contours = _contours(extrude.sketch, rings, index)
+    points, faces = _prism(contours, low * unit, high * unit)
+    facets = _facets(extrude.sketch, contours, labels, len(faces), surfaces)
     placed = (points @ axes.T + frame @ np.array(plane.origin)) / unit
     if on_grid:
         placed = np.round(placed / GRID) * GRID
-    made = manifold3d.Manifold(manifold3d.Mesh64(np.ascontiguousarray(placed), faces))
+    made = manifold3d.Manifold(manifold3d.Mesh64(np.ascontiguousarray(placed), faces, face_id=facets))
     if made.status() != manifold3d.Error.NoError or made.is_empty():
         raise InputError(f"extrude {index + 1} is too thin or too small to be a solid")
     return made
+
+
+def _facets(
+    sketch: Sketch,
+    contours: list[FloatArray],
+    labels: list[NDArray[np.int32]],
+    n_faces: int,
+    surfaces: _Surfaces,
+) -> NDArray[np.uint64]:
+    """Return the facet number of each triangle of :func:`_prism` and note the surface that each facet lies on."""
+    n = sum(len(c) for c in contours)
+    n_caps = (n_faces - 2 * n) // 2
+    if [len(c) for c in contours] != [len(side) for side in labels]:
+        surfaces.known = False
+        labels = [np.zeros(len(c), dtype=np.int32) for c in contours]
+    # Surfaces of this tool: the two caps, then the walls, loop by loop. Holes run clockwise in the contours.
+    walls, count = [], 2
+    holes = [False for _ in contours]
+    if surfaces.known:
+        holes = [k > 0 for p in sketch.profiles for k in range(1 + len(p.holes))]
+    for side, hole in zip(labels, holes, strict=True):
+        walls.append((np.roll(side[::-1], -1) if hole else side) + 4 * count)
+        count += int(side.max()) // 4 + 1
+    first = surfaces.add(np.concatenate([np.array([0, 4], dtype=np.int32), *walls]))
+    sides = np.arange(2, n + 2)
+    ids = np.concatenate([np.zeros(n_caps), np.ones(n_caps), sides, sides])
+    return np.ascontiguousarray(ids + first).astype(np.uint64)
 
 
 def _prism(contours: list[FloatArray], low: float, high: float) -> tuple[FloatArray, NDArray[np.uint64]]:

@@ -24,6 +24,9 @@ class Solid:
     Attributes:
         vertices: (V, 3) float64, in the part's own unit; read-only.
         faces: (F, 3) int32 indices into ``vertices``, counter-clockwise seen from outside; read-only.
+        surfaces: (F,) int32, the surface that each face lies on, or None where that is not known. Equal numbers
+            divided by four are one surface of the boundary representation; the remainders 0, 1, 2 are the thirds of
+            a full cylinder from its seam, so that neighbours in the thirds 0 and 2 meet at the seam.
         notes: what had to be done to make the mesh closed, for the rows of an evaluation (empty if nothing).
     """
 
@@ -48,10 +51,18 @@ class Solid:
         self.vertices: FloatArray = v
         self.faces: IntArray = f
         self.notes = notes
+        self.surfaces: IntArray | None = None
 
     @classmethod
-    def from_manifold(cls, manifold: manifold3d.Manifold, notes: tuple[str, ...] = ()) -> Solid:
+    def from_manifold(
+        cls, manifold: manifold3d.Manifold, notes: tuple[str, ...] = (), table: IntArray | None = None
+    ) -> Solid:
         """Take over a Manifold.
+
+        Args:
+            manifold: the solid.
+            notes: what had to be done to make the mesh closed.
+            table: surface by face number, where the faces of the Manifold were numbered so.
 
         Raises:
             InputError: if it is empty or in error.
@@ -63,6 +74,8 @@ class Solid:
         mesh = manifold.to_mesh64()
         solid = cls(mesh.vert_properties[:, :3], mesh.tri_verts, notes)
         solid.__dict__["manifold"] = manifold
+        if table is not None:
+            solid.surfaces = np.asarray(table, dtype=np.int32)[np.asarray(mesh.face_id, dtype=np.int64)]
         return solid
 
     @cached_property

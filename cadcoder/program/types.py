@@ -128,25 +128,15 @@ class Loop:
         Args:
             arc_step: largest angle between two points on an arc or circle, in radians.
         """
-        points: list[Point] = []
-        for c in self.curves:
-            if isinstance(c, Line):
-                points.append(c.start)
-                continue
-            if isinstance(c, Circle):
-                (cx, cy), r, a0, total = c.center, c.radius, 0.0, 2 * math.pi
-            else:
-                found = c.circle()
-                if found is None:
-                    points.append(c.start)
-                    continue
-                (cx, cy), r = found
-                a0, total = c.sweep()
-            n = max(4 if isinstance(c, Circle) else 2, math.ceil(abs(total) / arc_step - 1e-9))
-            points += [(cx + r * math.cos(a0 + total * i / n), cy + r * math.sin(a0 + total * i / n)) for i in range(n)]
-            if isinstance(c, Arc):
-                points[-n] = c.start
-        return points
+        return [p for points in self.polylines(arc_step) for p in points]
+
+    def polylines(self, arc_step: float = math.pi / 36) -> list[list[Point]]:
+        """Return the polygon's points curve by curve, each without the curve's end.
+
+        Args:
+            arc_step: largest angle between two points on an arc or circle, in radians.
+        """
+        return [_flattened(c, arc_step) for c in self.curves]
 
     def signed_area(self) -> float:
         """Return the enclosed area, positive where the loop runs counter-clockwise (unit squared)."""
@@ -164,6 +154,24 @@ class Loop:
         p = self.polyline(math.pi / 72)
         xs, ys = [q[0] for q in p], [q[1] for q in p]
         return min(xs), min(ys), max(xs), max(ys)
+
+
+def _flattened(c: Curve, arc_step: float) -> list[Point]:
+    if isinstance(c, Line):
+        return [c.start]
+    if isinstance(c, Circle):
+        (cx, cy), r, a0, total = c.center, c.radius, 0.0, 2 * math.pi
+    else:
+        found = c.circle()
+        if found is None:
+            return [c.start]
+        (cx, cy), r = found
+        a0, total = c.sweep()
+    n = max(4 if isinstance(c, Circle) else 2, math.ceil(abs(total) / arc_step - 1e-9))
+    points = [(cx + r * math.cos(a0 + total * i / n), cy + r * math.sin(a0 + total * i / n)) for i in range(n)]
+    if isinstance(c, Arc):
+        points[0] = c.start
+    return points
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ FEATURE_ANGLE = 25.0
 class SolidLike(Protocol):
     """Anything with vertices (V, 3) and triangles (F, 3), counter-clockwise seen from outside.
 
-    Where it also has ``surfaces`` (F,), the number of the surface that each triangle lies on, the edges are
-    exactly those between surfaces, as a boundary representation draws them.
+    Where it also has ``surfaces`` (F,), the number of the surface that each triangle lies on (see
+    :class:`cadcoder.geometry.solid.Solid`), the edges are exactly those between surfaces and the seams of full
+    cylinders, as a boundary representation draws them.
     """
 
     @property
@@ -89,7 +90,9 @@ def drawable(solid: SolidLike, *, smooth: bool = True, feature_angle: float = FE
     surfaces: Any = getattr(solid, "surfaces", None)
     if surfaces is not None:
         surfaces = np.asarray(surfaces)
-        crease = surfaces[first] != surfaces[second]
+        a, b = surfaces[first], surfaces[second]
+        # Different surfaces, or the thirds 0 and 2 of one cylinder: its seam.
+        crease = (a // 4 != b // 4) | (np.abs(a % 4 - b % 4) == 2)
     else:
         cosine = np.einsum("ij,ij->i", normals[first], normals[second])
         crease = cosine < math.cos(math.radians(feature_angle))
