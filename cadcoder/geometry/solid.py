@@ -18,6 +18,13 @@ IntArray = NDArray[np.int32]
 CRUMB = 1e-7
 
 
+def as_manifold(vertices: ArrayLike, faces: ArrayLike) -> manifold3d.Manifold:
+    """Hand triangles to manifold3d, which wants writeable contiguous arrays; the caller looks at its status."""
+    return manifold3d.Manifold(
+        manifold3d.Mesh64(np.array(vertices, dtype=np.float64, order="C"), np.array(faces, dtype=np.uint64, order="C"))
+    )
+
+
 class Solid:
     """An immutable closed triangle mesh; outward normals, counter-clockwise faces.
 
@@ -85,8 +92,7 @@ class Solid:
         Raises:
             InputError: if the mesh is not a closed oriented surface.
         """
-        mesh = manifold3d.Mesh64(self.vertices, self.faces.astype(np.uint64))
-        made = manifold3d.Manifold(mesh)
+        made = as_manifold(self.vertices, self.faces)
         if made.status() != manifold3d.Error.NoError or made.is_empty():
             raise InputError(
                 f"the mesh is not a closed oriented surface ({made.status().name}); repair it or export it as STEP"
