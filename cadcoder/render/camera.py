@@ -153,7 +153,7 @@ class View:
 
 
 #: The camera of the GenCAD renders.
-GENCAD = Camera(direction=(1.0, -1.0, 1.0), margin=0.0545, aspect=4 / 3)
+GENCAD = Camera(direction=(1.0, -1.0, 1.0), margin=0.0556, aspect=4 / 3)
 
 #: Named views; corners are named by the signs of x, y and z.
 CAMERAS: dict[str, Camera] = {

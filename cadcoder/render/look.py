@@ -28,8 +28,9 @@ class Light:
 class Look:
     """Colours, material, light and edges of a drawing; colours are red, green, blue in [0, 1].
 
-    A face with unit normal n lit from unit directions l_i has the grey
-    ``ambient + sum_i strength_i * diffuse * max(0, n . l_i)`` times its colour, and highlights on top.
+    A face with unit normal n lit from unit directions l_i reflects
+    ``ambient + sum_i strength_i * diffuse * max(0, n . l_i)`` times its colour, and highlights on top; with
+    ``linear_light`` that is the linear light, which the sRGB curve (IEC 61966-2-1) turns into the pixel's value.
 
     Attributes:
         face: colour of the faces; None draws no faces but lets them hide the edges behind them.
@@ -41,6 +42,7 @@ class Look:
         background: colour of the background.
         horizon: if given, the colour of the bottom edge: the background is a gradient from top to bottom.
         antialias: samples a pixel; 0 or 1 gives hard edges.
+        linear_light: whether light adds up linearly and is encoded as sRGB, as cameras and newer viewers do.
         smooth: whether curved faces are shaded smoothly; otherwise facets show.
     """
 
@@ -55,11 +57,12 @@ class Look:
     background: Colour = (1.0, 1.0, 1.0)
     horizon: Colour | None = None
     antialias: int = 0
+    linear_light: bool = False
     smooth: bool = True
 
 
 #: The look of the GenCAD renders: grey 141 under the isometric angle, 160 on the ridge of a cylinder.
-GENCAD_LOOK = Look(face=(1.0, 1.0, 1.0), ambient=0.373, diffuse=0.312)
+GENCAD_LOOK = Look(face=(1.0, 1.0, 1.0), ambient=0.06, diffuse=0.357, linear_light=True)
 
 #: Shaded like a CAD program's window, with soft edges.
 CAD_LOOK = Look(

@@ -22,6 +22,13 @@ from cadcoder.render.mesh import Drawable
 
 Image = npt.NDArray[np.uint8]
 
+#: Appended to the faces' fragment shader: the sRGB curve (IEC 61966-2-1).
+_ENCODE = """//VTK::Light::Impl
+  vec3 linearLight = clamp(fragOutput0.rgb, 0.0, 1.0);
+  fragOutput0.rgb = mix(12.92 * linearLight, 1.055 * pow(linearLight, vec3(1.0 / 2.4)) - 0.055,
+                        step(0.0031308, linearLight));
+"""
+
 _windows: dict[tuple[int, int, int, int], Renderer] = {}
 _lock = threading.RLock()
 
@@ -80,7 +87,7 @@ class Renderer:
             self._scene.AddActor(actor)
         # Faces are pushed back a little, so that the edges on them are seen and those behind are not.
         self._face_mapper.SetResolveCoincidentTopologyToPolygonOffset()
-        self._face_mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(0.0, 0.0)
+        self._face_mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(1.0, 1.0)
         self._edges.GetProperty().LightingOff()
 
     def draw(self, part: Drawable, view: View, look: Look = GENCAD_LOOK) -> Image:
@@ -146,6 +153,10 @@ class Renderer:
         face.SetDiffuse(look.diffuse)
         face.SetSpecular(look.specular)
         face.SetSpecularPower(look.shininess)
+        shader = self._faces.GetShaderProperty()
+        shader.ClearAllFragmentShaderReplacements()
+        if look.linear_light:
+            shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _ENCODE, False)
         edge = self._edges.GetProperty()
         self._edges.SetVisibility(look.edge is not None)
         if look.edge is not None:
