@@ -1,0 +1,185 @@
+"""The work of ``cadcoder generate``: which picture goes where, and one failure that does not stop the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cadcoder.errors import CadCoderError, InputError, NoValidScript
+from cadcoder.files import check_writable, write_bytes
+from cadcoder.part import NothingRuns, Part, describe
+from cadcoder.pictures import display_name, list_folder, load
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cadcoder.cli.console import Console
+    from cadcoder.pipeline import Options, Pipeline
+
+#: What is called with a job and its row of results.
+Report = Callable[["Job", dict[str, object]], None]
+
+
+@dataclass
+class Job:
+    """One picture and where its results go.
+
+    Attributes:
+        source: path of the picture, or ``-``.
+        script: file for the script; None is stdout.
+        exports: ``step``, ``stl`` and ``glb`` with their files.
+        image: the picture, once it has been read.
+    """
+
+    source: str
+    script: Path | None = None
+    exports: dict[str, Path] = field(default_factory=dict)
+    image: Image.Image | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call the picture."""
+        return display_name(self.source)
+
+    def load(self) -> None:
+        """Read the picture now.
+
+        Raises:
+            InputError: if it cannot be read.
+        """
+        self.image = load(self.source)
+
+
+def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as_json: bool) -> tuple[list[Job], bool]:
+    """Return the jobs, and whether they go to folders.
+
+    Args:
+        sources: as on the command line: pictures, folders, ``-``.
+        output: value of ``-o``.
+        exports: values of ``--step``, ``--stl`` and ``--glb`` by kind.
+        as_json: whether results go to stdout as JSON lines.
+
+    Raises:
+        InputError: if there is nothing to do, or the results have no place to go.
+    """
+    paths: list[str] = []
+    for source in sources:
+        folder = source != "-" and Path(source).is_dir()
+        paths += [str(p) for p in list_folder(Path(source))] if folder else [source]
+    if paths.count("-") > 1:
+        raise InputError("standard input holds one picture; give - once")
+    output = None if output == "-" else output
+    several = len(paths) > 1 or Path(sources[0]).is_dir() or (output is not None and _is_folder(output))
+    if several and output is None and not as_json:
+        raise InputError(f"{len(paths)} pictures need a folder for their scripts: add -o DIR/ (or --json)")
+    if not several:
+        job = Job(paths[0], Path(output) if output else None, {kind: Path(p) for kind, p in exports.items()})
+        for path in (job.script, *job.exports.values()):
+            if path is not None:
+                check_writable(path)
+        return [job], False
+    folders = {"py": output, **exports} if output else dict(exports)
+    for folder_name in folders.values():
+        _make_folder(Path(folder_name))
+    jobs = []
+    for source, stem in zip(paths, _stems(paths), strict=True):
+        places = {kind: Path(folder_name) / f"{stem}.{kind}" for kind, folder_name in folders.items()}
+        jobs.append(Job(source, places.pop("py", None), places))
+    return jobs, True
+
+
+def _is_folder(text: str) -> bool:
+    return text.endswith(("/", "\\")) or Path(text).is_dir()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{folder} is a file; several pictures need a folder") from None
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror or error}") from None
+
+
+def _stems(paths: Sequence[str]) -> list[str]:
+    """Return a distinct file stem a picture: its own, with -2, -3, ... where it is taken (in any case)."""
+    taken: set[str] = set()
+    stems = []
+    for path in paths:
+        own = "stdin" if path == "-" else Path(path).stem
+        stem, n = own, 1
+        while stem.casefold() in taken:
+            n += 1
+            stem = f"{own}-{n}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
+
+
+def run_jobs(
+    pipeline: Pipeline, jobs: Sequence[Job], options: Options, console: Console, several: bool, report: Report
+) -> int:
+    """Do the jobs and return the exit code: 0, 2 if a picture could not be used, else 3 if one gave no script.
+
+    Raises:
+        CadCoderError: what the only picture met, or, for several, what is wrong with the model.
+    """
+    failures: list[CadCoderError] = []
+    start = time.perf_counter()
+    results = pipeline.generate_many((job.image or job.source for job in jobs), options)
+    with console.progress(len(jobs)) if several else console.waiting("writing the script ...") as advance:
+        for job, (_, found) in zip(jobs, results, strict=True):
+            try:
+                if isinstance(found, CadCoderError):
+                    raise found
+                _deliver(job, found)
+                report(job, {"picture": job.source, **found.to_json()})
+                _tell(console, job, found)
+            except CadCoderError as error:
+                report(job, _failure(job, error, pipeline, options))
+                if not several:
+                    raise
+                failures.append(error)
+                console.error(error if job.name in str(error) else f"{job.name}: {error}")
+            advance()
+    if several:
+        taken = time.perf_counter() - start
+        console.info(f"{len(jobs) - len(failures)} scripts in {taken:.1f} s ({taken / len(jobs):.2f} s a picture)")
+    if failures:
+        console.error(f"{len(failures)} of {len(jobs)} pictures failed")
+    return min((error.exit_code for error in failures), default=0)
+
+
+def _deliver(job: Job, part: Part) -> None:
+    """Write the files; the script last, so that where it lies everything lies."""
+    if job.exports:
+        made = part.exported(*job.exports)
+        for kind, path in job.exports.items():
+            write_bytes(path, made[kind])
+    if job.script is not None:
+        write_bytes(job.script, part.code.encode())
+
+
+def _failure(job: Job, error: CadCoderError, pipeline: Pipeline, options: Options) -> dict[str, object]:
+    return {
+        "picture": job.source,
+        "outcome": "no_valid_script" if isinstance(error, NoValidScript) else "input_error",
+        "error": str(error),
+        "code": None,
+        "candidates": [c.to_json() for c in error.candidates] if isinstance(error, NothingRuns) else [],
+        "model": pipeline.model_name,
+        "seed": options.seed,
+    }
+
+
+def _tell(console: Console, job: Job, part: Part) -> None:
+    valid = sum(c.outcome.ok for c in part.candidates)
+    alike = "" if part.likeness is None else f", likeness {part.likeness:.3f}"
+    console.detail(f"{job.name}: {part!r}, {valid} of {len(part.candidates)} run{alike}, {part.seconds:.2f} s")
+    for i, candidate in enumerate(part.candidates):
+        mark = "*" if i == part.chosen else " "
+        score = "" if candidate.likeness is None else f" {candidate.likeness:.3f}"
+        console.detail(f"  {mark} {i}: {describe(candidate.outcome)}{score}")

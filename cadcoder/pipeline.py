@@ -1,0 +1,366 @@
+"""From a picture to a script that runs: draft, run, compare with the picture, choose, refine, write.
+
+The model only proposes. Every proposal runs in the executor; those that build nothing are dropped, the rest
+are drawn with the camera of the training pictures, and the one most like the picture is taken, refined and
+written in the style that was asked for. What is handed over has itself been run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from cadcoder import pictures
+from cadcoder.errors import CadCoderError, ConfigError, InputError
+from cadcoder.part import Candidate, NothingRuns, Part
+from cadcoder.rewrite import STYLES, Draft, Style, finish, solid_of
+from cadcoder.sizes import Size, parse_size
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cadcoder.geometry.solid import Solid
+    from cadcoder.render.compare import Observation
+    from cadcoder.sandbox import Executor, Outcome
+
+#: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
+MORE_ROUNDS, MORE_CANDIDATES = 3, 4
+#: Scripts that the model writes at the same time (pictures times candidates).
+BATCH = 16
+#: Seconds and megabytes that one script may take.
+TIMEOUT, MEMORY_MB = 20.0, 2048
+
+
+@runtime_checkable
+class Drafter(Protocol):
+    """Anything that writes scripts for a picture; :class:`cadcoder.model.Model` is one.
+
+    Where it also has ``candidates_batch(images, n, seed, max_new_tokens) -> list[list[str]]``, several pictures
+    are handed to it at once.
+    """
+
+    def candidates(
+        self, image: Image.Image, n: int = 1, seed: int = 0, max_new_tokens: int | None = None
+    ) -> Sequence[str]:
+        """Return ``n`` scripts, the model's best guess first; the same for the same seed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a picture becomes a script.
+
+    Attributes:
+        candidates: how many scripts the model writes, of which the best is taken; at least 1.
+        seed: of the sampling; the same seed gives the same script.
+        max_new_tokens: a script longer than this is cut off; None is the model's own limit.
+        size: real length of a side, such as ``40`` or ``x=40mm``; None leaves the longest side at about 100.
+        style: ``editable``, ``plain`` or ``raw``.
+        refine: whether the numbers are fitted to the picture.
+
+    Raises:
+        ConfigError: if a value is not possible; all faults at once.
+        InputError: if the size cannot be read.
+    """
+
+    candidates: int = 1
+    seed: int = 0
+    max_new_tokens: int | None = None
+    size: Size | str | float | None = None
+    style: Style = "editable"
+    refine: bool = True
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.candidates < 1:
+            faults.append(f"candidates must be at least 1, not {self.candidates}")
+        if not 0 <= self.seed < 2**63:
+            faults.append(f"seed must be a whole number from 0 to 2^63, not {self.seed}")
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
+            faults.append(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+        if self.style not in STYLES:
+            faults.append(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
+        if faults:
+            raise ConfigError("; ".join(faults))
+        if self.size is not None:
+            object.__setattr__(self, "size", parse_size(self.size))
+
+
+class Pipeline:
+    """A model and an executor, held ready for pictures; a context manager.
+
+    Both are started at once and in the background, so that the executor's child imports CadQuery while this
+    process loads the model.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Drafter | None = None,
+        *,
+        device: str | None = None,
+        workers: int | None = None,
+        timeout: float = TIMEOUT,
+        memory_mb: int = MEMORY_MB,
+    ) -> None:
+        """Begin to load the model and to warm the executor.
+
+        Args:
+            model: folder or name of a checkpoint, or anything with ``candidates``; None is the default model.
+            device: ``cpu``, ``cuda`` or ``mps``; None takes the best that is there.
+            workers: scripts run at the same time; None is one a core, four at most.
+            timeout: seconds that one script may take.
+            memory_mb: memory that one script may take.
+        """
+        self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self._limits = timeout, memory_mb
+        self._executor: Executor | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-run")
+        self._starting = self._pool.submit(self._open_executor)
+        self._drafter: Future[Drafter] = Future()
+        if model is None or isinstance(model, str | os.PathLike):
+            threading.Thread(target=self._load_model, args=(model, device), daemon=True, name="cadcoder-model").start()
+        elif isinstance(model, Drafter):
+            self._drafter.set_result(model)
+        else:
+            self.close()
+            raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
+
+    def _open_executor(self) -> Executor:
+        from cadcoder.sandbox import Executor
+
+        with self._lock:
+            if self._executor is None and not self._closed:
+                timeout, memory_mb = self._limits
+                self._executor = Executor(workers=self._workers, timeout=timeout, memory_mb=memory_mb).__enter__()
+        if self._executor is None:
+            raise InputError("this pipeline is closed; open a new one")
+        return self._executor
+
+    def _load_model(self, model: str | os.PathLike[str] | None, device: str | None) -> None:
+        try:
+            from cadcoder.model import Model
+
+            self._drafter.set_result(Model.load(model, device=device))
+        except BaseException as error:  # handed on to whoever waits for the model
+            self._drafter.set_exception(error)
+
+    @property
+    def drafter(self) -> Drafter:
+        """The model, once it is loaded.
+
+        Raises:
+            CadCoderError: if it cannot be loaded.
+        """
+        return self._drafter.result()
+
+    @property
+    def model_name(self) -> str:
+        """What results call the model."""
+        return str(getattr(self.drafter, "name", type(self.drafter).__name__))
+
+    def run(self, code: str, exports: tuple[str, ...] = ()) -> Outcome:
+        """Run one script in the executor and return its outcome."""
+        return self._starting.result().run(code, exports=exports)
+
+    def generate(self, picture: pictures.Picture, options: Options | None = None) -> Part:
+        """Return the part that a picture shows.
+
+        Raises:
+            InputError: if the picture cannot be read.
+            NoValidScript: if no candidate runs.
+        """
+        ((_, found),) = self.generate_many([picture], options)
+        if isinstance(found, CadCoderError):
+            raise found
+        return found
+
+    def generate_many(
+        self, items: Iterable[pictures.Picture], options: Options | None = None
+    ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
+        """Yield every picture with its part, in order, or with the error that it met.
+
+        Several pictures are handed to the model at once where it can take them.
+        """
+        options = options or Options()
+        many = getattr(self.drafter, "candidates_batch", None)
+        chunk = max(1, BATCH // options.candidates) if many else 1
+        waiting = iter(items)
+        while batch := [item for _, item in zip(range(chunk), waiting, strict=False)]:
+            yield from self._generate_batch(batch, options)
+
+    def _generate_batch(
+        self, batch: Sequence[pictures.Picture], options: Options
+    ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
+        start = time.perf_counter()
+        loaded: list[Image.Image | CadCoderError] = []
+        for item in batch:
+            try:
+                loaded.append(pictures.load(item))
+            except CadCoderError as error:
+                loaded.append(error)
+        images = [image for image in loaded if not isinstance(image, CadCoderError)]
+        drafts = iter(self._draft(images, options.candidates, options.seed, options.max_new_tokens))
+        shared = (time.perf_counter() - start) / max(1, len(images))
+        for item, image in zip(batch, loaded, strict=True):
+            if isinstance(image, CadCoderError):
+                yield item, image
+                continue
+            began = time.perf_counter()
+            try:
+                part = self._choose(image, next(drafts), options)
+            except CadCoderError as error:
+                yield item, error
+                continue
+            yield item, replace(part, seconds=shared + time.perf_counter() - began)
+
+    def _draft(
+        self, images: Sequence[Image.Image], n: int, seed: int, max_new_tokens: int | None
+    ) -> Sequence[Sequence[str]]:
+        drafter = self.drafter
+        limit: dict[str, Any] = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+        many = getattr(drafter, "candidates_batch", None)
+        if many is not None and len(images) > 1:
+            found: Sequence[Sequence[str]] = many(images, n=n, seed=seed, **limit)
+            return found
+        return [drafter.candidates(image, n=n, seed=seed, **limit) for image in images]
+
+    def _choose(self, image: Image.Image, codes: Sequence[str], options: Options) -> Part:
+        """Run the scripts, sample more where none runs, and finish the one most like the picture."""
+        from cadcoder.render.compare import Observation
+
+        observation = Observation(image)
+        tried = self._judge(codes, observation, {})
+        rounds = 0
+        while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
+            rounds += 1
+            n = max(MORE_CANDIDATES, options.candidates)
+            (codes,) = self._draft([image], n, options.seed + rounds, options.max_new_tokens)
+            tried = self._judge(codes, observation, tried)
+        candidates = tuple(tried.values())
+        if not any(c.solid for c in candidates):
+            raise NothingRuns(candidates)
+        scores = [c.likeness or 0.0 if c.solid else -1.0 for c in candidates]
+        chosen = scores.index(max(scores))
+        best = candidates[chosen]
+        assert best.solid is not None
+        draft, likeness = Draft(best.code, best.outcome, best.solid), best.likeness
+        if options.refine and options.style != "raw":
+            draft, likeness = self._refine(draft, likeness or 0.0, observation)
+        size = options.size if isinstance(options.size, Size) else None
+        done = finish(draft, options.style, size, self.run)
+        return Part(
+            code=done.code,
+            solid=done.solid,
+            outcome=done.outcome,
+            unit=done.unit,
+            likeness=likeness,
+            style=done.style,
+            candidates=candidates,
+            chosen=chosen,
+            model=self.model_name,
+            seed=options.seed,
+            run=self.run,
+        )
+
+    def _judge(
+        self, codes: Sequence[str], observation: Observation, known: dict[str, Candidate]
+    ) -> dict[str, Candidate]:
+        """Return the candidates by text, those known first; each text runs once."""
+        from cadcoder.render.compare import likeness
+
+        texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
+        judged = dict(known)
+        for text, outcome in zip(texts, self._pool.map(self.run, texts), strict=True):
+            solid: Solid | None = solid_of(outcome)
+            judged[text] = Candidate(text, outcome, solid, likeness(observation, solid) if solid else None)
+        return judged
+
+    def _refine(self, draft: Draft, likeness: float, observation: Observation) -> tuple[Draft, float]:
+        """Return the draft with its numbers fitted to the picture, where that makes it more like it."""
+        from cadcoder.refine import refine
+        from cadcoder.render.compare import likeness as measure
+
+        code = refine(draft.code, observation)
+        if code is None:
+            return draft, likeness
+        outcome = self.run(code)
+        solid = solid_of(outcome)
+        if solid is None or (better := measure(observation, solid)) <= likeness:
+            return draft, likeness
+        return Draft(code, outcome, solid, "plain", draft.unit), better
+
+    def close(self) -> None:
+        """End the executor's children."""
+        with self._lock:
+            self._closed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.__exit__(None, None, None)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def generate(
+    picture: pictures.Picture,
+    *,
+    model: str | os.PathLike[str] | Drafter | None = None,
+    device: str | None = None,
+    candidates: int = 1,
+    seed: int = 0,
+    max_new_tokens: int | None = None,
+    size: Size | str | float | None = None,
+    style: Style = "editable",
+    refine: bool = True,
+) -> Part:
+    """Return the part that a picture shows, with a CadQuery script that runs.
+
+    The model and the executor of the first call are kept for the next ones.
+
+    Args:
+        picture: a path, bytes, a Pillow image or a NumPy array.
+        model: folder or name of a checkpoint, or anything with ``candidates``; None is the default model.
+        device: ``cpu``, ``cuda`` or ``mps``; None takes the best that is there.
+        candidates: how many scripts the model writes, of which the best is taken.
+        seed: of the sampling; the same seed gives the same script.
+        max_new_tokens: a script longer than this is cut off.
+        size: real length of a side: ``40``, ``"x=40mm"``, ``"1.5in"``.
+        style: ``editable``, ``plain`` or ``raw``.
+        refine: whether the numbers are fitted to the picture.
+
+    Raises:
+        InputError: if the picture cannot be read.
+        NoValidScript: if no candidate runs.
+    """
+    # Made first: faults in the options are named before a model is loaded.
+    options = Options(
+        candidates=candidates, seed=seed, max_new_tokens=max_new_tokens, size=size, style=style, refine=refine
+    )
+    if model is None or isinstance(model, str | os.PathLike):
+        return _shared(None if model is None else os.fspath(model), device).generate(picture, options)
+    with Pipeline(model, device=device) as pipeline:
+        part = pipeline.generate(picture, options)
+    return replace(part, run=None)
+
+
+@functools.lru_cache(maxsize=2)
+def _shared(model: str | None, device: str | None) -> Pipeline:
+    pipeline = Pipeline(model, device=device)
+    atexit.register(pipeline.close)
+    return pipeline
