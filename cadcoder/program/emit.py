@@ -7,10 +7,10 @@ chain an extrude, CadQuery's own shapes and point patterns, one number an axis-p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from cadcoder.errors import InputError
+from cadcoder.program.patterns import Grid, Ring, find_pattern
 from cadcoder.program.shapes import Shape, describe
 from cadcoder.program.types import (
     STANDARD_PLANES,
@@ -164,50 +164,13 @@ def place(centers: list[Point], fmt: Format) -> str:
     """Return the call that puts the points onto CadQuery's stack: one point, a grid, a ring or a list."""
     if len(centers) == 1:
         return f".moveTo({fmt(centers[0][0])}, {fmt(centers[0][1])})"
-    return _grid(centers, fmt) or _ring(centers, fmt) or f".pushPoints([{', '.join(_tuple(c, fmt) for c in centers)}])"
-
-
-def _grid(centers: list[Point], fmt: Format) -> str | None:
-    """Return ``rarray`` for a full grid of at least four points, centred on the sketch's origin."""
-    if len(centers) < 4:
-        return None
-    xs, ys = _distinct([c[0] for c in centers]), _distinct([c[1] for c in centers])
-    if len(xs) * len(ys) != len(centers) or len({(round(x, 6), round(y, 6)) for x, y in centers}) != len(centers):
-        return None
-    spacing = []
-    for values in (xs, ys):
-        gaps = [b - a for a, b in zip(values, values[1:], strict=False)]
-        if gaps and max(gaps) - min(gaps) > 1e-6 * max(gaps):
-            return None
-        if abs(values[0] + values[-1]) > 1e-6 * max(1e-9, values[-1] - values[0], abs(values[0])):
-            return None
-        spacing.append(gaps[0] if gaps else 1.0)
-    return f".rarray({fmt(spacing[0])}, {fmt(spacing[1])}, {len(xs)}, {len(ys)})"
-
-
-def _distinct(values: list[float]) -> list[float]:
-    out: list[float] = []
-    for v in sorted(values):
-        if not out or v - out[-1] > 1e-6 * max(1.0, abs(v)):
-            out.append(v)
-    return out
-
-
-def _ring(centers: list[Point], fmt: Format) -> str | None:
-    """Return ``polarArray`` for at least three points spaced evenly round the sketch's origin."""
-    n = len(centers)
-    radii = [math.hypot(*c) for c in centers]
-    r = sum(radii) / n
-    if n < 3 or r < 1e-9 or max(radii) - min(radii) > 1e-6 * r:
-        return None
-    pitch = 360.0 / n
-    angles = sorted(math.degrees(math.atan2(y, x)) % 360.0 for x, y in centers)
-    start = angles[0] if angles[0] < pitch - 1e-6 else 0.0
-    if any(abs((a - start + 180.0) % pitch - 180.0 % pitch) > 1e-5 for a in angles):
-        return None
-    if _distinct(angles) != angles or abs(angles[-1] - angles[0] - pitch * (n - 1)) > 1e-4:
-        return None
-    return f".polarArray({fmt(r)}, {_formatter(None)(round(start, 3))}, 360, {n})"
+    pattern = find_pattern(centers)
+    if isinstance(pattern, Grid):
+        return f".rarray({fmt(pattern.dx)}, {fmt(pattern.dy)}, {pattern.nx}, {pattern.ny})"
+    if isinstance(pattern, Ring):
+        angle = _formatter(None)(round(pattern.start, 6))
+        return f".polarArray({fmt(pattern.radius)}, {angle}, 360, {pattern.count})"
+    return f".pushPoints([{', '.join(_tuple(c, fmt) for c in centers)}])"
 
 
 def _path(loop: Loop, fmt: Format) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from cadcoder.errors import InputError
 from cadcoder.program.canonical import nest
+from cadcoder.program.patterns import Grid, Ring
 from cadcoder.program.shapes import Shape, closed
 from cadcoder.program.types import (
     STANDARD_PLANES,
@@ -464,14 +465,15 @@ def _rarray(chain: _Chain, args: list[Any], keywords: dict[str, Any]) -> _Chain:
     dx, dy = _number(a["xSpacing"], "a spacing"), _number(a["ySpacing"], "a spacing")
     if nx * ny > MAX_POINTS or a["center"] is not True:
         raise _Unreadable("only centred arrays of at most 10,000 points are read")
-    points = [(dx * (i - (nx - 1) / 2), dy * (j - (ny - 1) / 2)) for i in range(nx) for j in range(ny)]
-    return replace(chain, points=tuple(_shift(chain, p) for p in points))
+    return replace(chain, points=tuple(_shift(chain, p) for p in Grid(dx, dy, nx, ny).points()))
 
 
 def _polar(chain: _Chain, args: list[Any], keywords: dict[str, Any]) -> _Chain:
     a = _bind(args, keywords, radius=_bind, startAngle=_bind, angle=_bind, count=_bind, fill=True, rotate=True)
     r, start = _number(a["radius"], "a radius"), _number(a["startAngle"], "an angle")
     total, n = _number(a["angle"], "an angle"), _count(a["count"])
+    if a["fill"] is True and abs(total - 360.0) < 1e-9:
+        return replace(chain, points=tuple(_shift(chain, p) for p in Ring(r, start, n).points()))
     if a["fill"] is True and n > 1:
         total = total / n if abs(total % 360.0) < 1e-9 else total / (n - 1)
     turns = [math.radians(start + total * i) for i in range(n)]
