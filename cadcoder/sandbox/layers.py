@@ -1,0 +1,190 @@
+"""The layers of the sandbox: which this machine has, and how a process puts them on.
+
+Two places. The *zygote* enters fresh namespaces and a root file system that holds only libraries (``enter_namespaces``,
+``build_root``). Each *child* it forks confines itself before it reads its job (``confine``). Both are tried once in a
+disposable process at start; a layer that worked there and fails later ends the child with ``EXIT_SETUP``, so that nothing
+ever runs with fewer layers than its result says.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cadcoder.sandbox import landlock, linux, seccomp
+from cadcoder.sandbox import limits as resource_limits
+from cadcoder.sandbox.limits import MEGABYTE, Limits
+
+EXIT_SETUP = 97
+
+_NAMESPACES = {
+    "user_ns": linux.CLONE_NEWUSER,
+    "net_ns": linux.CLONE_NEWNET,
+    "ipc_ns": linux.CLONE_NEWIPC,
+    "uts_ns": linux.CLONE_NEWUTS,
+    "pid_ns": linux.CLONE_NEWPID,
+    "root_fs": linux.CLONE_NEWNS,
+}
+# Tried in this order; a container often allows none of them, then Landlock and seccomp hold alone.
+NAMESPACE_SETS: tuple[tuple[str, ...], ...] = (
+    ("user_ns", "net_ns", "ipc_ns", "uts_ns", "pid_ns", "root_fs"),
+    ("net_ns", "ipc_ns", "uts_ns", "pid_ns", "root_fs"),
+    ("user_ns", "net_ns", "ipc_ns", "uts_ns", "pid_ns"),
+    ("user_ns", "net_ns", "ipc_ns"),
+    (),
+)
+# Layers of the child, in the order in which they go on; the first few are plain POSIX and work everywhere.
+CHILD_LAYERS = ("process_group", "closed_fds", "empty_env", "rlimits")
+LINUX_CHILD_LAYERS = ("pdeathsig", "capabilities", "no_new_privs", "landlock", "seccomp")
+
+WORK_IN_ROOT = "/tmp"
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+_EXTRA_READABLE = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "/etc/fonts",
+    "/usr/share/fontconfig",
+    "/usr/share/zoneinfo",
+    "/etc/localtime",
+    "/usr/lib/locale",
+    "/usr/share/locale",
+    "/etc/ld.so.cache",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a child puts on.
+
+    Attributes:
+        namespaces: The zygote's namespaces, a member of ``NAMESPACE_SETS``.
+        child_layers: The Linux layers to apply, from ``LINUX_CHILD_LAYERS``.
+        readable: Paths that may be read (libraries, fonts).
+        base_bytes: Address space that the zygote has mapped.
+    """
+
+    namespaces: tuple[str, ...]
+    child_layers: tuple[str, ...]
+    readable: tuple[str, ...]
+    base_bytes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every active layer, for the result."""
+        return (*CHILD_LAYERS, *self.namespaces, *self.child_layers)
+
+
+def enter_namespaces(names: Sequence[str]) -> None:
+    """Move this single-threaded process into fresh namespaces, all but ``root_fs``; its next child is in the new pid_ns.
+
+    Raises:
+        OSError: if the kernel refuses one of them.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    flags = 0
+    for name in names:
+        if name != "root_fs":
+            flags |= _NAMESPACES[name]
+    if not flags:
+        return
+    linux.unshare(flags)
+    if "user_ns" in names:
+        # The same numbers inside as outside, and no others.
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+
+
+def build_root(folder: str, readable: Sequence[str]) -> None:
+    """Replace this process's file system, in a mount namespace of its own, by a read-only one with ``readable`` alone.
+
+    Args:
+        folder: An empty folder to mount it on.
+        readable: Absolute paths of files and folders to bind.
+
+    Raises:
+        OSError: if the kernel refuses a step.
+    """
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,mode=755")
+    os.mkdir(folder + WORK_IN_ROOT, 0o700)
+    for path in readable:
+        target = folder + path
+        if os.path.isdir(path):
+            os.makedirs(target, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            if not os.path.exists(target):
+                os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        linux.mount(path, target, None, linux.MS_BIND | linux.MS_REC)
+        linux.make_read_only(target)
+    for path in _DEVICES:
+        os.makedirs(folder + "/dev", exist_ok=True)
+        os.close(os.open(folder + path, os.O_CREAT | os.O_WRONLY, 0o600))
+        linux.mount(path, folder + path, None, linux.MS_BIND)
+    linux.make_read_only(folder, recursive=False)
+    linux.enter_root(folder)
+
+
+def readable_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """``paths`` and the system's fonts and locale data: those that exist, resolved, without those inside others."""
+    resolved = {os.path.realpath(path) for path in (*paths, *_EXTRA_READABLE) if path and os.path.exists(path)}
+    resolved -= {"/"}
+    kept: list[str] = []
+    for path in sorted(resolved, key=lambda p: p.count("/")):
+        if not any(path == outer or path.startswith(outer.rstrip("/") + "/") for outer in kept):
+            kept.append(path)
+    return tuple(kept)
+
+
+def confine(plan: Plan, limits: Limits, folder: str) -> str:
+    """Put every layer on this freshly forked child and enter its working folder; there is no way back.
+
+    Descriptors 0 to 3 are left open, every other one is closed.
+
+    Args:
+        plan: The layers that the probe found.
+        limits: The caps.
+        folder: The working folder where there is no ``root_fs``; else ignored.
+
+    Returns:
+        The working folder.
+
+    Raises:
+        OSError: if a layer fails; the caller must end the process.
+    """
+    if "pdeathsig" in plan.child_layers:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
+    os.closerange(4, 4096)
+    os.environ.clear()
+    os.umask(0o077)
+    if "root_fs" in plan.namespaces:
+        folder = WORK_IN_ROOT
+        linux.unshare(linux.CLONE_NEWNS)
+        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+        size = f"size={limits.file_mb * MEGABYTE},nr_inodes={limits.files},mode=700"
+        linux.mount("tmpfs", folder, "tmpfs", flags, size)
+    os.chdir(folder)
+    resource_limits.apply(limits, plan.base_bytes, "user_ns" in plan.namespaces)
+    steps: dict[str, Callable[[], None]] = {
+        "capabilities": linux.drop_capabilities,
+        "no_new_privs": lambda: linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1),
+        "landlock": lambda: landlock.restrict((*plan.readable, *_DEVICES), (folder, "/dev/null")),
+        "seccomp": seccomp.install,
+    }
+    for name, step in steps.items():
+        if name in plan.child_layers:
+            step()
+    return folder
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

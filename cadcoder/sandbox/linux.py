@@ -1,0 +1,105 @@
+"""The Linux system calls that Python has no name for, through ctypes; each raises OSError when the kernel says no."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+
+IS_LINUX = sys.platform == "linux"
+
+PR_SET_PDEATHSIG = 1
+PR_SET_SECCOMP = 22
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+SECCOMP_MODE_FILTER = 2
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
+_SYS_PIVOT_ROOT = 41 if platform.machine() == "aarch64" else 155
+_SYS_MOUNT_SETATTR = 442
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> int:
+    """``result``, or OSError with the errno of the last call if it is negative."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def syscall(what: str, number: int, *arguments: int | bytes | ctypes.c_void_p | None) -> int:
+    """A raw system call; ints are passed as 64 bits."""
+    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return check(_libc.syscall(ctypes.c_long(number), *converted), what)
+
+
+def prctl(option: int, *arguments: int) -> None:
+    """See prctl(2); missing arguments are 0."""
+    padded = [*arguments, 0, 0, 0, 0][:4]
+    check(_libc.prctl(ctypes.c_int(option), *[ctypes.c_ulong(a) for a in padded]), f"prctl({option})")
+
+
+def unshare(flags: int) -> None:
+    """See unshare(2)."""
+    check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def setns(fd: int, kind: int) -> None:
+    """See setns(2)."""
+    check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """See mount(2)."""
+    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
+    result = _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
+    check(result, f"mount {target}")
+
+
+def make_read_only(target: str, recursive: bool = True) -> None:
+    """Make a mount (and those below it) read-only, by mount_setattr(2), Linux 5.12 and newer."""
+    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+    flags = _AT_RECURSIVE if recursive else 0
+    address = ctypes.addressof(attributes)
+    syscall("mount_setattr", _SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), flags, address, 32)
+
+
+def enter_root(new_root: str) -> None:
+    """Make ``new_root``, a mount point, the root of this mount namespace and drop the old one, by pivot_root(2)."""
+    os.chdir(new_root)
+    syscall("pivot_root", _SYS_PIVOT_ROOT, b".", b".")
+    check(_libc.umount2(b".", ctypes.c_int(MNT_DETACH)), "umount2")
+    os.chdir("/")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability: ambient, bounding (where allowed), permitted, effective and inheritable."""
+    _libc.prctl(ctypes.c_int(PR_CAP_AMBIENT), *[ctypes.c_ulong(a) for a in (4, 0, 0, 0)])  # CLEAR_ALL
+    for capability in range(64):
+        if _libc.prctl(ctypes.c_int(PR_CAPBSET_DROP), *[ctypes.c_ulong(a) for a in (capability, 0, 0, 0)]) < 0:
+            break
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
+    nothing = (ctypes.c_uint32 * 6)()
+    check(_libc.capset(header, nothing), "capset")

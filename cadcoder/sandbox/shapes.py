@@ -1,0 +1,175 @@
+"""What the sandbox asks OpenCascade: solids, validity, volume, bounds, BREP bytes, triangles. Loaded by children only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from OCP.Bnd import Bnd_Box
+from OCP.BRep import BRep_Builder, BRep_Tool
+from OCP.BRepBndLib import BRepBndLib
+from OCP.BRepCheck import BRepCheck_Analyzer, BRepCheck_Status
+from OCP.BRepGProp import BRepGProp
+from OCP.BRepMesh import BRepMesh_IncrementalMesh
+from OCP.BRepTools import BRepTools
+from OCP.GProp import GProp_GProps
+from OCP.TopAbs import (
+    TopAbs_EDGE,
+    TopAbs_FACE,
+    TopAbs_Orientation,
+    TopAbs_ShapeEnum,
+    TopAbs_SHELL,
+    TopAbs_SOLID,
+    TopAbs_VERTEX,
+    TopAbs_WIRE,
+)
+from OCP.TopExp import TopExp_Explorer
+from OCP.TopLoc import TopLoc_Location
+from OCP.TopoDS import TopoDS, TopoDS_Compound, TopoDS_Shape
+from OCP.TopTools import TopTools_FormatVersion
+from scipy.spatial import cKDTree
+
+# Chord error of the triangles as a share of the diagonal, and the largest angle between neighbours, in radians.
+DEFLECTION = 5e-4
+ANGLE = 0.1
+# Points of two faces closer than this share of the diagonal are one vertex; on a shared edge they are equal but for
+# rounding.
+_WELD = 1e-7
+
+
+def read_brep(data: bytes) -> Any:
+    """The shape in text BREP bytes; a null shape where OpenCascade cannot read them."""
+    shape = TopoDS_Shape()
+    BRepTools.Read_s(shape, BytesIO(data), BRep_Builder())
+    return shape
+
+
+def write_brep(shape: Any) -> bytes:
+    """A shape as text BREP bytes without triangles."""
+    stream = BytesIO()
+    BRepTools.Write_s(shape, stream, False, False, TopTools_FormatVersion.TopTools_FormatVersion_VERSION_1)
+    return stream.getvalue()
+
+
+def explore(shape: Any, kind: TopAbs_ShapeEnum) -> Iterator[Any]:
+    """The sub-shapes of one kind, each as often as it occurs."""
+    explorer = TopExp_Explorer(shape, kind)
+    while explorer.More():
+        yield explorer.Current()
+        explorer.Next()
+
+
+def solids_of(shape: Any) -> list[Any]:
+    """The solids in a shape, however deep in compounds; none for a null shape."""
+    return [] if shape.IsNull() else list(explore(shape, TopAbs_SOLID))
+
+
+def compound(shapes: Sequence[Any]) -> Any:
+    """Several shapes as one."""
+    result = TopoDS_Compound()
+    builder = BRep_Builder()
+    builder.MakeCompound(result)
+    for shape in shapes:
+        builder.Add(result, shape)
+    return result
+
+
+def volume(shape: Any) -> float:
+    """Signed volume in the shape's unit cubed."""
+    properties = GProp_GProps()
+    BRepGProp.VolumeProperties_s(shape, properties)
+    return float(properties.Mass())
+
+
+def outside_out(solid: Any) -> Any:
+    """The solid with its faces outwards: some constructions (a revolution backwards) leave it inside out."""
+    return solid.Reversed() if volume(solid) < 0 else solid
+
+
+def bounds(shape: Any) -> tuple[float, ...]:
+    """``(xmin, ymin, zmin, xmax, ymax, zmax)`` of the exact surfaces, without tolerances."""
+    box = Bnd_Box()
+    BRepBndLib.AddOptimal_s(shape, box, False, False)
+    box.SetGap(0.0)
+    return tuple(float(value) for value in box.Get())
+
+
+def fault(solid: Any) -> str | None:
+    """Why OpenCascade's checker finds a solid invalid, or None for a valid, closed one."""
+    if not all(BRep_Tool.IsClosed_s(shell) for shell in explore(solid, TopAbs_SHELL)):
+        return "its shell is open"
+    analyzer = BRepCheck_Analyzer(solid)
+    if analyzer.IsValid():
+        return None
+    for kind in (TopAbs_VERTEX, TopAbs_EDGE, TopAbs_WIRE, TopAbs_FACE, TopAbs_SHELL, TopAbs_SOLID):
+        for part in explore(solid, kind):
+            for status in analyzer.Result(part).Status():
+                if status != BRepCheck_Status.BRepCheck_NoError:
+                    return str(status.name).removeprefix("BRepCheck_")
+    return "unknown fault"
+
+
+def tessellate(shape: Any, diagonal: float) -> None:
+    """Attach triangles to every face."""
+    BRepMesh_IncrementalMesh(shape, DEFLECTION * diagonal, False, ANGLE, False)
+
+
+def mesh_arrays(shape: Any, diagonal: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """The triangles of a tessellated shape, with the faces' points along shared edges joined.
+
+    Returns:
+        Vertices (V, 3) float64 and triangles (F, 3) int32, counter-clockwise seen from outside.
+    """
+    points: list[tuple[float, float, float]] = []
+    triangles: list[tuple[int, int, int]] = []
+    for face in explore(shape, TopAbs_FACE):
+        location = TopLoc_Location()
+        mesh = BRep_Tool.Triangulation_s(TopoDS.Face_s(face), location)
+        if mesh is None:
+            continue
+        start = len(points) - 1  # OpenCascade counts from 1
+        move = None if location.IsIdentity() else location.Transformation()
+        for index in range(1, mesh.NbNodes() + 1):
+            point = mesh.Node(index)
+            if move is not None:
+                point = point.Transformed(move)
+            points.append((point.X(), point.Y(), point.Z()))
+        flip = face.Orientation() == TopAbs_Orientation.TopAbs_REVERSED
+        for triangle in mesh.Triangles():
+            a, b, c = triangle.Get()
+            triangles.append((start + a, start + c, start + b) if flip else (start + a, start + b, start + c))
+    return _weld(
+        np.array(points, dtype=np.float64).reshape(-1, 3),
+        np.array(triangles, dtype=np.int32).reshape(-1, 3),
+        _WELD * diagonal,
+    )
+
+
+def _weld(
+    points: npt.NDArray[np.float64], triangles: npt.NDArray[np.int32], tolerance: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Give points within ``tolerance`` one number and drop the triangles that this makes empty."""
+    if not len(points):
+        return points, triangles
+    root = np.arange(len(points))
+    for low, high in cKDTree(points).query_pairs(tolerance, output_type="ndarray"):
+        first, second = sorted((_find(root, low), _find(root, high)))
+        root[second] = first
+    root = root[root]
+    while (root[root] != root).any():
+        root = root[root]
+    used, number = np.unique(root, return_inverse=True)
+    joined = number[triangles]
+    a, b, c = joined.T
+    proper = (a != b) & (b != c) & (c != a)
+    return points[used], joined[proper].astype(np.int32)
+
+
+def _find(root: npt.NDArray[np.int64], index: int) -> int:
+    while root[index] != index:
+        root[index] = root[root[index]]
+        index = root[index]
+    return int(index)

@@ -1,0 +1,187 @@
+"""The zygote: a warm process that has imported cadquery and forks children from it; it never runs untrusted code.
+
+Started by the supervisor in a clean interpreter with an empty environment, it goes through three stages. The *janitor*
+(the process the supervisor started) forks and waits, to remove the folder at the end. The *root zygote* enters the
+namespaces, imports, and shuts itself into a file system of libraries. It forks *servers*, one for each worker, which fork
+builders and judges on request. All of them speak only with the supervisor; geometry and scripts pass them by, on sockets
+that they hand to their children and close.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import tempfile
+from typing import Any, NoReturn
+
+from cadcoder.sandbox import layers, linux
+from cadcoder.sandbox.frames import encode
+from cadcoder.sandbox.layers import Plan
+from cadcoder.sandbox.limits import Limits
+from cadcoder.sandbox.server import Server, peak_bytes
+
+
+def main(fd: int) -> NoReturn:
+    """Serve the supervisor at the other end of the socket ``fd`` until it closes."""
+    control = socket.socket(fileno=fd)
+    folder = tempfile.mkdtemp(prefix="cadcoder-")
+    namespaces = _probe_namespaces(folder)
+    layers.enter_namespaces(namespaces)
+    pid = os.fork()
+    if pid:
+        control.close()
+        os.waitpid(pid, 0)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+    if linux.IS_LINUX:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _warm_up()
+    readable = layers.readable_paths(_library_paths())
+    own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY) if "pid_ns" in namespaces else None
+    base_bytes = _address_space()
+    if "root_fs" in namespaces:
+        layers.build_root(folder, readable)
+    child_layers, missing = _probe_child_layers(namespaces, readable, base_bytes, folder)
+    plan = Plan(namespaces, child_layers, readable, base_bytes)
+    gc.collect()
+    gc.freeze()
+    ready = {"layers": plan.names, "missing": missing, "folder": folder, "idle_peak": _idle_peak()}
+    control.sendall(encode(ready))
+    Server(control, plan, own_pid_ns).serve()
+    os._exit(0)
+
+
+def _probe_namespaces(folder: str) -> tuple[str, ...]:
+    """The first set of namespaces that a disposable process can enter whole."""
+    if not linux.IS_LINUX:
+        return ()
+    for names in layers.NAMESPACE_SETS:
+        if _succeeds(lambda names=names: _try_namespaces(names, folder)) is None:  # type: ignore[misc]
+            return names
+    return ()
+
+
+def _try_namespaces(names: tuple[str, ...], folder: str) -> None:
+    layers.enter_namespaces(names)
+
+    def inside() -> None:
+        if "root_fs" in names:
+            layers.build_root(folder, layers.readable_paths(_library_paths()))
+        if "pid_ns" in names and os.getpid() != 1:
+            raise OSError("not the first process of its namespace")
+
+    fault = _succeeds(inside)
+    if fault is not None:
+        raise OSError(fault)
+
+
+def _probe_child_layers(
+    namespaces: tuple[str, ...], readable: tuple[str, ...], base_bytes: int, folder: str
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The child's Linux layers that work here, and why the others do not."""
+    working: list[str] = []
+    missing: dict[str, str] = {}
+    for name in layers.LINUX_CHILD_LAYERS:
+        if not linux.IS_LINUX:
+            missing[name] = "only Linux has it"
+            continue
+        # Landlock and seccomp need no_new_privs, so each is tried on top of those before it.
+        plan = Plan(namespaces, (*working, name), readable, base_bytes)
+        fault = _succeeds(lambda plan=plan: _try_confine(plan, folder))  # type: ignore[misc]
+        if fault is None:
+            working.append(name)
+        else:
+            missing[name] = fault
+    return tuple(working), missing
+
+
+def _try_confine(plan: Plan, folder: str) -> None:
+    layers.confine(plan, Limits(), folder)
+    if "landlock" in plan.child_layers and _opens("/proc/self/environ"):
+        raise OSError("Landlock is there but refuses nothing")
+    if "seccomp" in plan.child_layers:
+        try:
+            socket.socket().close()
+        except OSError:
+            return
+        raise OSError("seccomp is there but refuses nothing")
+
+
+def _opens(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
+
+
+def _succeeds(action: Any) -> str | None:
+    """Run ``action`` in a disposable process; None, or why it failed."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(writing, 3)
+        try:
+            action()
+        except BaseException as error:  # noqa: B036 - reported to the parent
+            os.write(3, (str(error) or type(error).__name__).encode()[:300])
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        text = stream.read().decode(errors="replace")
+    _, status = os.waitpid(pid, 0)
+    return None if status == 0 else text or f"ended with status {status}"
+
+
+def _idle_peak() -> int:
+    """Peak resident bytes of a child that does nothing."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    return peak_bytes(os.wait4(pid, 0)[2])
+
+
+def _warm_up() -> None:
+    """Import everything a child needs, single-threaded."""
+    import cadquery  # noqa: F401
+    import cadquery.occ_impl.assembly
+    from OCP.OSD import OSD_ThreadPool
+
+    from cadcoder.sandbox import builder, judge  # noqa: F401
+
+    # OpenCascade waits for ever for threads that it may not create, and booleans ask for them unless told otherwise.
+    OSD_ThreadPool.DefaultPool_s(1)
+
+
+def _library_paths() -> list[str]:
+    """The folders that hold Python, its packages and the shared libraries in use; nothing of the caller's own."""
+    paths = [
+        path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "platstdlib", "purelib", "platlib")
+    ]
+    paths.append(os.path.dirname(os.__file__))
+    for name in ("cadquery", "OCP", "numpy", "scipy", "vtkmodules"):
+        origin = getattr(sys.modules.get(name), "__file__", None)
+        if origin:
+            paths.append(os.path.dirname(origin))
+    if linux.IS_LINUX:
+        with open("/proc/self/maps") as maps:
+            for line in maps:
+                path = line.split(maxsplit=5)[-1].strip()
+                if path.startswith("/") and ".so" in os.path.basename(path):
+                    paths.append(os.path.dirname(path))
+    return paths
+
+
+def _address_space() -> int:
+    """Bytes of address space mapped by this process; 0 where unknown."""
+    if not linux.IS_LINUX:
+        return 0
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
