@@ -188,7 +188,13 @@ def _relation(program: Program, i: int) -> str:
     height = sum(a * b for a, b in zip(e.sketch.plane.origin, n, strict=True))
     before = program.extrudes[:i]
     turn = [abs(sum(a * b for a, b in zip(n, q.sketch.plane.axes()[2], strict=True))) for q in before]
-    kind = "parallel" if max(turn) > 1 - 1e-6 else "perpendicular" if max(turn) < 1e-6 or 0 in map(_zero, turn) else "oblique"
+    kind = (
+        "parallel"
+        if max(turn) > 1 - 1e-6
+        else "perpendicular"
+        if max(turn) < 1e-6 or 0 in map(_zero, turn)
+        else "oblique"
+    )
     if kind == "oblique":
         return kind
     if kind == "parallel":
@@ -251,7 +257,10 @@ def table(a: Statistics, b: Statistics | None = None, names: tuple[str, str] = (
     sets = [a] if b is None else [a, b]
     width = 46
     lines = [f"{'':{width}}" + "".join(f"{n:>24.24}" for n in names[: len(sets)])]
-    lines.append(f"{'parts (and programs that do not build)':{width}}" + "".join(f"{f'{s.parts} ({s.failed})':>24}" for s in sets))
+    lines.append(
+        f"{'parts (and programs that do not build)':{width}}"
+        + "".join(f"{f'{s.parts} ({s.failed})':>24}" for s in sets)
+    )
     for name in sorted({k for s in sets for k in s.counts}):
         totals = [sum(s.counts[name].values()) for s in sets]
         lines.append(f"\n{name:{width}}" + "".join(f"{f'n = {t}':>24}" for t in totals))
@@ -309,9 +318,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         sets = [measure(programs_of(spec)) for spec in (args.a, args.b) if spec]
     except CadCoderError as e:
-        print(f"error: {e}", file=sys.stderr)
+        sys.stderr.write(f"error: {e}\n")
         return e.exit_code
-    print(table(sets[0], sets[1] if len(sets) > 1 else None, (args.a, args.b or "")))
+    sys.stdout.write(table(sets[0], sets[1] if len(sets) > 1 else None, (args.a, args.b or "")) + "\n")
     return 0
 
 

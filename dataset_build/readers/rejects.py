@@ -33,8 +33,10 @@ class Reason(enum.StrEnum):
     START_OFFSET = "start_offset"
     BOX_DIFFERS = "box_differs"  # the solid's box is not the one that the file states
     BUILD_FAILED = "build_failed"  # no closed solid comes of it
-    EMPTY_SOLID = "empty_solid"
+    CODE_DIFFERS = "code_differs"  # the script written for it builds another solid
     RENDER_FAILED = "render_failed"
+    INTERNAL = "internal"  # a fault of ours: an error that none of our functions declares
+    CRASHED = "crashed"  # its worker died or was stopped for taking too long
 
 
 @dataclass(frozen=True, slots=True)

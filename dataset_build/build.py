@@ -1,0 +1,243 @@
+"""Build a set of pictures and scripts into Parquet shards.
+
+``python -m dataset_build.build --source synthetic --count 10000 --out DIR [--seed 0] [--workers 2]``
+
+A build that was stopped or killed goes on where it stopped when the same command is given again, and ends with
+the same bytes; so does one with another number of workers. Every input ends as a sample or as a row in
+``DIR/rejects.parquet``. Open the set with ``datasets.load_dataset("parquet", data_dir=DIR)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cadcoder.errors import CadCoderError, ConfigError
+from dataset_build import shards, sources
+from dataset_build.pool import Pool
+from dataset_build.readers.rejects import Reject
+from dataset_build.shards import Sample
+
+#: Parts given to a worker at a time: large enough that sending costs nothing, small enough to share fairly.
+CHUNK = 50
+#: Version of the layout of a built set.
+LAYOUT = 1
+#: Packages whose versions decide the bytes.
+DECISIVE = ("numpy", "manifold3d", "vtk", "pillow", "pyarrow", "h5py")
+
+Report = Callable[[int], None]
+
+
+def build_set(
+    source: sources.Source,
+    out: Path,
+    plan: dict[str, Any],
+    workers: int = 2,
+    shard_size: int = 2000,
+    images: bool = True,
+    report: Report = lambda done: None,
+) -> dict[str, Any]:
+    """Build or complete a set; return its ``meta.json``.
+
+    Args:
+        source: the parts.
+        out: the folder; made where absent.
+        plan: what decides the content, for ``meta.json``; a build with another plan is not continued.
+        workers: number of worker processes.
+        shard_size: parts a shard (rejects count as parts, so a shard may hold fewer samples).
+        images: whether to draw.
+        report: called with the number of parts done, as they are done.
+
+    Raises:
+        ConfigError: if ``out`` holds something else.
+    """
+    meta = _open(out, plan)
+    if meta["complete"]:
+        report(len(source))
+        return meta
+    count = -(-len(source) // shard_size)
+    done = 0
+    todo = []
+    for k in range(count):
+        if shards.shard_path(out, k, count).exists():
+            done += min((k + 1) * shard_size, len(source)) - k * shard_size
+        else:
+            todo.append(k)
+    report(done)
+    spans = {k: range(k * shard_size, min((k + 1) * shard_size, len(source))) for k in todo}
+    chunks = [range(i, min(i + CHUNK, s.stop)) for s in spans.values() for i in range(s.start, s.stop, CHUNK)]
+    samples: list[Sample] = []
+    rejects: list[Reject] = []
+    with Pool(source, workers, images) as pool:
+        for chunk, rows in pool.run(chunks):
+            for row in rows:
+                if isinstance(row, Reject):
+                    rejects.append(row)
+                else:
+                    samples.append(row)
+            done += len(chunk)
+            report(done)
+            k = chunk.start // shard_size
+            if chunk.stop == spans[k].stop:
+                # The rejects first: a shard that is there is finished, rejects and all.
+                shards.save_rejects(_rejects_path(out, k), rejects)
+                shards.write_shard(shards.shard_path(out, k, count), samples, images)
+                samples, rejects = [], []
+    return _finish(out, meta, count)
+
+
+def _rejects_path(out: Path, k: int) -> Path:
+    return out / ".work" / f"rejects-{k:05d}.json"
+
+
+def _open(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the folder's ``meta.json``, written now where it is new."""
+    path = out / "meta.json"
+    if path.exists():
+        try:
+            meta = json.loads(path.read_text(encoding="utf-8"))
+            same = meta["plan"] == plan
+            differ = sorted(k for k in {*plan, *meta["plan"]} if plan.get(k) != meta["plan"].get(k))
+        except (ValueError, KeyError, TypeError) as e:
+            raise ConfigError(f"--out: {path} is not a set's; choose another folder") from e
+        if not same:
+            raise ConfigError(f"--out: {out} holds another set ({', '.join(differ)} differ); choose another folder")
+        return dict(meta)
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"--out: {out} is not empty and holds no set; choose another folder")
+    meta = {"complete": False, "plan": plan, "versions": _versions(), "git_commit": _commit()}
+    shards.write_json(path, meta)
+    return meta
+
+
+def _finish(out: Path, meta: dict[str, Any], count: int) -> dict[str, Any]:
+    paths = [shards.shard_path(out, k, count) for k in range(count)]
+    rejects = [r for k in range(count) for r in shards.load_rejects(_rejects_path(out, k))]
+    rows = [shards.count_rows(p) for p in paths]
+    shards.write_rejects(out / "rejects.parquet", rejects)
+    meta = meta | {
+        "complete": True,
+        "samples": sum(rows),
+        "shards": {p.name: n for p, n in zip(paths, rows, strict=True)},
+        "rejects": dict(sorted(Counter(r.reason.value for r in rejects).items())),
+    }
+    shards.write_json(out / "meta.json", meta)
+    shutil.rmtree(out / ".work")
+    return meta
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "layout": str(LAYOUT)}
+    for name in DECISIVE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    try:
+        run = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return run.stdout.strip() if run.returncode == 0 else "unknown"
+
+
+def _reporter(total: int, quiet: bool) -> tuple[Report, Callable[[], None]]:
+    """Return (report, close): a progress bar with rate and time left, silent where nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        return (lambda done: None), (lambda: None)
+    rate = TextColumn("{task.fields[rate]}")
+    progress = Progress(BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), console=console)
+    task = progress.add_task("", total=total, rate="")
+    progress.start()
+    began: list[tuple[float, int]] = []
+
+    def report(done: int) -> None:
+        now = time.monotonic()
+        began.append((now, done)) if not began else None
+        elapsed = now - began[0][0]
+        text = f"{(done - began[0][1]) / elapsed:.0f}/s" if elapsed > 1 else ""
+        progress.update(task, completed=done, rate=text)
+
+    return report, progress.stop
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m dataset_build.build", description=description)
+    parser.add_argument("--source", required=True, help=" | ".join(sources.KINDS))
+    parser.add_argument("--input", type=Path, help="folder (or one file) of a deepcad source")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the set")
+    parser.add_argument("--count", type=int, help="parts to draw; of a real source, at most so many")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthesiser; another seed shares no sample (0)")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
+    parser.add_argument("--shard-size", type=int, default=2000, help="parts a shard (2000)")
+    parser.add_argument("--no-images", action="store_true", help="leave the pictures out")
+    parser.add_argument("--no-box-check", action="store_true", help="keep parts whose box is not the one stated")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    a = _arguments(argv)
+    try:
+        faults = [
+            f"--{n}: {v} is not a positive number"
+            for n, v in (("workers", a.workers), ("shard-size", a.shard_size))
+            if v < 1
+        ]
+        if faults:
+            raise ConfigError("; ".join(faults))
+        source = sources.find(a.source, a.input, a.count, a.seed, not a.no_box_check)
+        plan = {
+            "source": a.source,
+            "parts": len(source),
+            "seed": a.seed if a.source == "synthetic" else None,
+            "input": a.input.name if a.input else None,
+            "shard_size": a.shard_size,
+            "images": not a.no_images,
+            "box_check": not a.no_box_check,
+        }
+        report, close = _reporter(len(source), a.quiet)
+        began = time.monotonic()
+        try:
+            meta = build_set(source, a.out, plan, a.workers, a.shard_size, not a.no_images, report)
+        finally:
+            close()
+    except CadCoderError as e:
+        sys.stderr.write(f"error: {e}\n")
+        return e.exit_code
+    except OSError as e:
+        sys.stderr.write(f"error: {a.out} cannot be written: {e.strerror or e}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on from here\n")
+        return 130
+    if not a.quiet:
+        seconds = time.monotonic() - began
+        rejected = sum(meta["rejects"].values())
+        sys.stderr.write(f"{meta['samples']} samples and {rejected} rejects in {a.out} ({seconds:.1f} s)\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
