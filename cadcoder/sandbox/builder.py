@@ -161,6 +161,7 @@ def _solids(value: Any, lenient: bool) -> list[Any]:
 
     if isinstance(value, (list, tuple)):
         return [solid for item in value for solid in _solids(item, lenient)]
+    found: list[cq.Shape]
     if isinstance(value, cq.Assembly):
         found = [value.toCompound()]
     elif isinstance(value, cq.Workplane):
@@ -175,6 +176,3 @@ def _solids(value: Any, lenient: bool) -> list[Any]:
     wrapped = [item.wrapped for item in found if item is not None and item.wrapped is not None]
     solids = [solid for item in wrapped for solid in shapes.solids_of(item)]
     return solids or wrapped or [shapes.compound([])]
-
-
-__all__ = ["RESULT_NAMES", "SCRIPT", "build"]

@@ -1,9 +1,9 @@
 """The wire format between the sandbox's processes: a capped header, strict JSON, then raw bytes. No pickle anywhere.
 
 A frame is ``b"CCF1"``, the length of the JSON part (uint32, big-endian), the length of the binary part (uint64,
-big-endian), the JSON object in UTF-8, and the binary parts one after another. The JSON object's ``"parts"`` is a list of
-``[name, length]`` pairs that cut the binary part up. Every length is checked against a cap before anything is read, so
-that a hostile peer can neither make the reader allocate nor confuse it.
+big-endian), the JSON object in UTF-8, and the binary parts one after another. The JSON object's ``"parts"`` is a list
+of ``[name, length]`` pairs that cut the binary part up. Every length is checked against a cap before anything is read,
+so that a hostile peer can neither make the reader allocate nor confuse it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Two places. The *zygote* enters fresh namespaces and a root file system that holds only libraries (``enter_namespaces``,
 ``build_root``). Each *child* it forks confines itself before it reads its job (``confine``). Both are tried once in a
-disposable process at start; a layer that worked there and fails later ends the child with ``EXIT_SETUP``, so that nothing
-ever runs with fewer layers than its result says.
+disposable process at start; a layer that worked there and fails later ends the child with ``EXIT_SETUP``, so that
+nothing ever runs with fewer layers than its result says.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Plan:
 
 
 def enter_namespaces(names: Sequence[str]) -> None:
-    """Move this single-threaded process into fresh namespaces, all but ``root_fs``; its next child is in the new pid_ns.
+    """Move this single-threaded process into fresh namespaces, all but ``root_fs``; ``pid_ns`` begins with its child.
 
     Raises:
         OSError: if the kernel refuses one of them.

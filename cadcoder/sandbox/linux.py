@@ -56,23 +56,23 @@ def syscall(what: str, number: int, *arguments: int | bytes | ctypes.c_void_p | 
 
 
 def prctl(option: int, *arguments: int) -> None:
-    """See prctl(2); missing arguments are 0."""
+    """Operate on this process; see the manual page prctl; missing arguments are 0."""
     padded = [*arguments, 0, 0, 0, 0][:4]
     check(_libc.prctl(ctypes.c_int(option), *[ctypes.c_ulong(a) for a in padded]), f"prctl({option})")
 
 
 def unshare(flags: int) -> None:
-    """See unshare(2)."""
+    """Leave shared namespaces."""
     check(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
 def setns(fd: int, kind: int) -> None:
-    """See setns(2)."""
+    """Enter the namespace that a descriptor stands for."""
     check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """See mount(2)."""
+    """Mount something; the arguments are those of the system call."""
     encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
     result = _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
     check(result, f"mount {target}")

@@ -1,7 +1,7 @@
 """The seccomp filter: which system calls the sandboxed children may make, as a classic BPF program.
 
-An allow-list: computing, memory, files (where Landlock and the mount namespace decide which), clocks, its own threads and
-signals to itself. No sockets, no new processes, no exec, no namespaces, no tracing, no io_uring, no keys, no shared
+An allow-list: computing, memory, files (where Landlock and the mount namespace decide which), clocks, its own threads
+and signals to itself. No sockets, no new processes, no exec, no namespaces, no tracing, no io_uring, no keys, no shared
 memory, no anonymous files. What is refused returns EPERM, so that a script sees a PermissionError; calls newer than the
 list return ENOSYS, so that the C library falls back to older ones; another architecture's calls (x32, i386) kill.
 

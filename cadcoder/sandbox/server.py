@@ -35,6 +35,7 @@ class Server:
         self.children: set[int] = set()
 
     def serve(self) -> None:
+        """Answer until the supervisor hangs up, then end every child."""
         while True:
             request, fds = _receive(self.control)
             if request is None:

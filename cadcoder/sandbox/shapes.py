@@ -1,4 +1,4 @@
-"""What the sandbox asks OpenCascade: solids, validity, volume, bounds, BREP bytes, triangles. Loaded by children only."""
+"""What the children ask OpenCascade: solids, validity, volume, bounds, BREP bytes, triangles."""
 
 from __future__ import annotations
 

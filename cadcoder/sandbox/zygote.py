@@ -2,9 +2,9 @@
 
 Started by the supervisor in a clean interpreter with an empty environment, it goes through three stages. The *janitor*
 (the process the supervisor started) forks and waits, to remove the folder at the end. The *root zygote* enters the
-namespaces, imports, and shuts itself into a file system of libraries. It forks *servers*, one for each worker, which fork
-builders and judges on request. All of them speak only with the supervisor; geometry and scripts pass them by, on sockets
-that they hand to their children and close.
+namespaces, imports, and shuts itself into a file system of libraries. It forks *servers*, one for each worker, which
+fork builders and judges on request. All of them speak only with the supervisor; geometry and scripts pass them by, on
+sockets that they hand to their children and close.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _probe_namespaces(folder: str) -> tuple[str, ...]:
     if not linux.IS_LINUX:
         return ()
     for names in layers.NAMESPACE_SETS:
-        if _succeeds(lambda names=names: _try_namespaces(names, folder)) is None:  # type: ignore[misc]
+        if _succeeds(lambda names=names: _try_namespaces(names, folder)) is None:
             return names
     return ()
 
@@ -93,7 +93,7 @@ def _probe_child_layers(
             continue
         # Landlock and seccomp need no_new_privs, so each is tried on top of those before it.
         plan = Plan(namespaces, (*working, name), readable, base_bytes)
-        fault = _succeeds(lambda plan=plan: _try_confine(plan, folder))  # type: ignore[misc]
+        fault = _succeeds(lambda plan=plan: _try_confine(plan, folder))
         if fault is None:
             working.append(name)
         else:
@@ -151,7 +151,6 @@ def _idle_peak() -> int:
 def _warm_up() -> None:
     """Import everything a child needs, single-threaded."""
     import cadquery  # noqa: F401
-    import cadquery.occ_impl.assembly
     from OCP.OSD import OSD_ThreadPool
 
     from cadcoder.sandbox import builder, judge  # noqa: F401
