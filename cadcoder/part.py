@@ -183,7 +183,7 @@ def run_exports(code: str, kinds: tuple[str, ...], run: Run | None = None) -> di
         from cadcoder.sandbox import Executor
 
         with Executor(workers=1) as executor:
-            outcome = executor.run(code, kinds)
+            outcome = executor.run(code, exports=kinds)
     else:
         outcome = run(code, kinds)
     if not outcome.ok:

@@ -37,7 +37,7 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
 
 #: The longest side that is handed on; no step after this one looks at more.
-MAX_SIDE = 2048
+MAX_SIDE = 1024
 
 #: Fewer pixels on a side than this show no part.
 MIN_SIDE = 16
@@ -46,7 +46,7 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 
 def load(source: Picture) -> Image.Image:
-    """Return a picture as an RGB image, upright, transparency laid on white, at most 2048 pixels long.
+    """Return a picture as an RGB image, upright, transparency laid on white, at most 1024 pixels long.
 
     The EXIF orientation is applied; of several frames the first is taken; 16-bit and floating-point greys
     are brought to 8 bits.

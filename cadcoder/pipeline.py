@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cadcoder.geometry.solid import Solid
-    from cadcoder.render.compare import Observation
+    from cadcoder.render.observe import Observation
     from cadcoder.sandbox import Executor, Outcome
 
 #: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
@@ -141,7 +141,7 @@ class Pipeline:
         with self._lock:
             if self._executor is None and not self._closed:
                 timeout, memory_mb = self._limits
-                self._executor = Executor(workers=self._workers, timeout=timeout, memory_mb=memory_mb).__enter__()
+                self._executor = Executor(workers=self._workers, timeout=timeout, memory_mb=memory_mb)
         if self._executor is None:
             raise InputError("this pipeline is closed; open a new one")
         return self._executor
@@ -202,22 +202,25 @@ class Pipeline:
         self, batch: Sequence[pictures.Picture], options: Options
     ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
         start = time.perf_counter()
-        loaded: list[Image.Image | CadCoderError] = []
+        from cadcoder.render.observe import observe
+
+        seen: list[tuple[Image.Image, Observation] | CadCoderError] = []
         for item in batch:
             try:
-                loaded.append(pictures.load(item))
+                image = pictures.load(item)
+                seen.append((image, observe(image)))
             except CadCoderError as error:
-                loaded.append(error)
-        images = [image for image in loaded if not isinstance(image, CadCoderError)]
+                seen.append(error)
+        images = [found[0] for found in seen if not isinstance(found, CadCoderError)]
         drafts = iter(self._draft(images, options.candidates, options.seed, options.max_new_tokens))
         shared = (time.perf_counter() - start) / max(1, len(images))
-        for item, image in zip(batch, loaded, strict=True):
-            if isinstance(image, CadCoderError):
-                yield item, image
+        for item, found in zip(batch, seen, strict=True):
+            if isinstance(found, CadCoderError):
+                yield item, found
                 continue
             began = time.perf_counter()
             try:
-                part = self._choose(image, next(drafts), options)
+                part = self._choose(*found, next(drafts), options)
             except CadCoderError as error:
                 yield item, error
                 continue
@@ -234,11 +237,8 @@ class Pipeline:
             return found
         return [drafter.candidates(image, n=n, seed=seed, **limit) for image in images]
 
-    def _choose(self, image: Image.Image, codes: Sequence[str], options: Options) -> Part:
+    def _choose(self, image: Image.Image, observation: Observation, codes: Sequence[str], options: Options) -> Part:
         """Run the scripts, sample more where none runs, and finish the one most like the picture."""
-        from cadcoder.render.compare import Observation
-
-        observation = Observation(image)
         tried = self._judge(codes, observation, {})
         rounds = 0
         while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
@@ -305,7 +305,7 @@ class Pipeline:
             self._closed = True
             executor, self._executor = self._executor, None
         if executor is not None:
-            executor.__exit__(None, None, None)
+            executor.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> Pipeline:
@@ -314,7 +314,9 @@ class Pipeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # Closing waits for scripts that still run; when interrupted, their processes end with this one.
+        if kind is None or issubclass(kind, Exception):
+            self.close()
 
 
 def generate(

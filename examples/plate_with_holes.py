@@ -7,10 +7,7 @@ hole_diameter, inset = 8, 10
 
 plate = cq.Workplane("XY").rect(length, width).extrude(thickness)
 holes = (
-    cq.Workplane("XY")
-    .rarray(length - 2 * inset, width - 2 * inset, 2, 2)
-    .circle(hole_diameter / 2)
-    .extrude(thickness)
+    cq.Workplane("XY").rarray(length - 2 * inset, width - 2 * inset, 2, 2).circle(hole_diameter / 2).extrude(thickness)
 )
 slot = cq.Workplane("XY").slot2D(50, 16).extrude(thickness)
 

@@ -75,10 +75,12 @@ def _executor() -> str:
     from cadcoder.sandbox import Executor
 
     with Executor(workers=1) as executor:
-        outcome = executor.run(_SCRIPT)
+        outcome = executor.run(_SCRIPT, exports=())
+        missing = executor.missing
     if not outcome.ok:
         raise RuntimeError(f"a box is refused: {outcome.status}: {outcome.message}")
-    return f"layers {', '.join(outcome.layers)}"
+    lacking = "".join(f"; without {layer} ({reason})" for layer, reason in missing.items())
+    return f"layers {', '.join(outcome.layers)}{lacking}"
 
 
 def _drawing() -> str:

@@ -57,7 +57,7 @@ def solid_from(source: str) -> Solid:
 
         code = read_script(source)
         with Executor(workers=1) as executor:
-            outcome = executor.run(code)
+            outcome = executor.run(code, exports=())
         solid = solid_of(outcome)
         if solid is None:
             raise InputError(f"{source} builds no solid: {describe(outcome)}")
