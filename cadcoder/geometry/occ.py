@@ -33,9 +33,10 @@ from cadcoder.errors import InputError
 from cadcoder.geometry.mesh import solid_from_triangles
 from cadcoder.geometry.solid import Solid
 
-#: Largest angle between neighbouring facets and largest distance from the surface (fraction of the size).
-ANGULAR = np.pi / 24
-LINEAR = 1e-3
+#: Largest angle between neighbouring facets, and largest distance from the surface as a fraction of the diagonal:
+#: the executor's own, so that a part from a script and the same part from a file have the same mesh.
+ANGULAR = 0.1
+LINEAR = 5e-4
 
 
 def read_step(path: str | Path) -> Any:
@@ -93,7 +94,7 @@ def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR) -> 
     Args:
         shape: a ``TopoDS_Shape``.
         angular: largest angle between neighbouring facets, in radians.
-        linear: largest distance from the true surface, as a fraction of the shape's size.
+        linear: largest distance from the true surface, as a fraction of the diagonal of the shape's box.
 
     Raises:
         InputError: if it holds no solid, or one whose mesh does not close.
@@ -102,7 +103,7 @@ def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR) -> 
     if not solids:
         raise InputError("the shape holds no solid (only faces, edges or points)")
     low, high = bounds(shape)
-    size = float((high - low).max())
+    size = float(np.linalg.norm(high - low))
     if not np.isfinite(size) or size <= 0:
         raise InputError("the shape is empty or has no finite size")
     parts = []
