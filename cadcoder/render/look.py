@@ -37,12 +37,15 @@ class Look:
         edge: colour of the feature edges, or None for none.
         edge_width: in pixels.
         ambient, diffuse, specular: material, as in Phong's model.
+        ambient_colour: colour of the ambient part, in place of the faces' own; None is the faces' own.
         shininess: exponent of the highlight.
         lights: one or more lights.
         background: colour of the background.
         horizon: if given, the colour of the bottom edge: the background is a gradient from top to bottom.
         antialias: samples a pixel; 0 or 1 gives hard edges.
         linear_light: whether light adds up linearly and is encoded as sRGB, as cameras and newer viewers do.
+        normals: whether a face's colour is its unit normal in the camera's axes (right, up, towards the eye), mapped
+            from [-1, 1] to [0, 255], whatever the light.
         smooth: whether curved faces are shaded smoothly; otherwise facets show.
     """
 
@@ -52,17 +55,22 @@ class Look:
     ambient: float = 0.25
     diffuse: float = 0.7
     specular: float = 0.0
+    ambient_colour: Colour | None = None
     shininess: float = 20.0
     lights: tuple[Light, ...] = (Light(),)
     background: Colour = (1.0, 1.0, 1.0)
     horizon: Colour | None = None
     antialias: int = 0
     linear_light: bool = False
+    normals: bool = False
     smooth: bool = True
 
 
-#: The look of the GenCAD renders: grey 141 under the isometric angle, 160 on the ridge of a cylinder.
-GENCAD_LOOK = Look(face=(1.0, 1.0, 1.0), ambient=0.06, diffuse=0.357, linear_light=True)
+#: The look of the GenCAD renders: 141 of 255 under the isometric angle, 160 on the ridge of a cylinder, and a little
+#: less in the blue (138, 157). Fitted to the renders' brightness against the angle, to within a grey level.
+GENCAD_LOOK = Look(
+    face=(1.0, 1.0, 1.0), ambient=0.06, ambient_colour=(1.0, 1.0, 0.823), diffuse=0.357, linear_light=True
+)
 
 #: Shaded like a CAD program's window, with soft edges.
 CAD_LOOK = Look(

@@ -28,6 +28,10 @@ _ENCODE = """//VTK::Light::Impl
   fragOutput0.rgb = mix(12.92 * linearLight, 1.055 * pow(linearLight, vec3(1.0 / 2.4)) - 0.055,
                         step(0.0031308, linearLight));
 """
+#: Appended likewise: the normal in the camera's axes as a colour.
+_NORMALS = """//VTK::Light::Impl
+  fragOutput0.rgb = normalVCVSOutput * 0.5 + 0.5;
+"""
 
 _windows: dict[tuple[int, int, int, int], Renderer] = {}
 _lock = threading.RLock()
@@ -150,13 +154,16 @@ class Renderer:
         face.SetColor(*(look.face or look.background))
         face.SetLighting(look.face is not None)
         face.SetAmbient(look.ambient)
+        if look.ambient_colour is not None:
+            face.SetAmbientColor(*look.ambient_colour)
         face.SetDiffuse(look.diffuse)
         face.SetSpecular(look.specular)
         face.SetSpecularPower(look.shininess)
         shader = self._faces.GetShaderProperty()
         shader.ClearAllFragmentShaderReplacements()
-        if look.linear_light:
-            shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _ENCODE, False)
+        if look.normals or look.linear_light:
+            code = _NORMALS if look.normals else _ENCODE
+            shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, code, False)
         edge = self._edges.GetProperty()
         self._edges.SetVisibility(look.edge is not None)
         if look.edge is not None:
