@@ -109,6 +109,7 @@ class Pipeline:
         workers: int | None = None,
         timeout: float = TIMEOUT,
         memory_mb: int = MEMORY_MB,
+        executor: Executor | None = None,
     ) -> None:
         """Begin to load the model and to warm the executor.
 
@@ -118,33 +119,38 @@ class Pipeline:
             workers: scripts run at the same time; None is one a core, four at most.
             timeout: seconds that one script may take.
             memory_mb: memory that one script may take.
+            executor: an open one to use in place of a new one; it is not closed with this pipeline.
+
+        Raises:
+            InputError: if the model is none of these.
         """
+        by_name = model is None or isinstance(model, str | os.PathLike)
+        if not by_name and not isinstance(model, Drafter):
+            raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._limits = timeout, memory_mb
-        self._executor: Executor | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._shared = executor is not None
+        self._executor = executor
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-run")
         self._starting = self._pool.submit(self._open_executor)
         self._drafter: Future[Drafter] = Future()
-        if model is None or isinstance(model, str | os.PathLike):
-            threading.Thread(target=self._load_model, args=(model, device), daemon=True, name="cadcoder-model").start()
-        elif isinstance(model, Drafter):
+        if isinstance(model, Drafter):
             self._drafter.set_result(model)
         else:
-            self.close()
-            raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
+            threading.Thread(target=self._load_model, args=(model, device), daemon=True, name="cadcoder-model").start()
 
     def _open_executor(self) -> Executor:
         from cadcoder.sandbox import Executor
 
         with self._lock:
-            if self._executor is None and not self._closed:
+            if self._closed:
+                raise InputError("this pipeline is closed; open a new one")
+            if self._executor is None:
                 timeout, memory_mb = self._limits
                 self._executor = Executor(workers=self._workers, timeout=timeout, memory_mb=memory_mb)
-        if self._executor is None:
-            raise InputError("this pipeline is closed; open a new one")
-        return self._executor
+            return self._executor
 
     def _load_model(self, model: str | os.PathLike[str] | None, device: str | None) -> None:
         try:
@@ -304,7 +310,7 @@ class Pipeline:
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
-        if executor is not None:
+        if executor is not None and not self._shared:
             executor.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
