@@ -26,7 +26,7 @@ def generate_command(
     model: Annotated[
         str | None, typer.Option(metavar="DIR|NAME", help="Checkpoint to use in place of the default model.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [default: the best that is there].")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best that is there unless given.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest script that the model may write.")] = None,
     size: Annotated[
         str | None,
