@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Modules that every room may use.
 EVERYWHERE = {"cadcoder", "cadcoder.errors"}
 #: The pipeline and the modules beside it that only it and the commands use.
-PIPELINE = {f"cadcoder.{m}" for m in ("pipeline", "part", "rewrite", "pictures", "scoring", "sizes", "files")}
+PIPELINE = {
+    f"cadcoder.{m}" for m in ("pipeline", "part", "rewrite", "pictures", "scoring", "sizes", "files", "scoring")
+}
 ROOMS = {f"cadcoder.{r}" for r in ("program", "sandbox", "model", "geometry", "render", "refine")}
 
 ALLOWED: dict[str, set[str]] = {
