@@ -41,16 +41,11 @@ def chain(curves: Sequence[Line | Arc], place: str) -> Loop:
             done[0] = turned(done[0])
     while rest:
         at = done[-1].end
-        for i, c in enumerate(rest):
-            if math.dist(at, c.start) <= limit:
-                break
-            if math.dist(at, c.end) <= limit:
-                c = turned(c)
-                break
-        else:
+        found = next((i for i, c in enumerate(rest) if min(math.dist(at, c.start), math.dist(at, c.end)) <= limit), None)
+        if found is None:
             raise Refused(Reason.OPEN_LOOP, place, f"nothing goes on from ({at[0]:.6g}, {at[1]:.6g})")
-        rest.pop(i)
-        done.append(replace(c, start=at))
+        c = rest.pop(found)
+        done.append(replace(c if math.dist(at, c.start) <= math.dist(at, c.end) else turned(c), start=at))
     if math.dist(done[-1].end, done[0].start) > limit:
         raise Refused(Reason.OPEN_LOOP, place, "the last curve does not end where the first one starts")
     done[-1] = replace(done[-1], end=done[0].start)
