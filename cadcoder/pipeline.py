@@ -261,7 +261,7 @@ class Pipeline:
         assert best.solid is not None
         draft, likeness = Draft(best.code, best.outcome, best.solid), best.likeness
         if options.refine and options.style != "raw":
-            draft, likeness = self._refine(draft, likeness or 0.0, observation)
+            draft, likeness = self._refine(draft, likeness or 0.0, observation, candidates, options.seed)
         size = options.size if isinstance(options.size, Size) else None
         done = finish(draft, options.style, size, self.run)
         return Part(
@@ -282,28 +282,28 @@ class Pipeline:
         self, codes: Sequence[str], observation: Observation, known: dict[str, Candidate]
     ) -> dict[str, Candidate]:
         """Return the candidates by text, those known first; each text runs once."""
-        from cadcoder.render.compare import likeness
-
         texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
         judged = dict(known)
         for text, outcome in zip(texts, self._pool.map(self.run, texts), strict=True):
             solid: Solid | None = solid_of(outcome)
-            judged[text] = Candidate(text, outcome, solid, likeness(observation, solid) if solid else None)
+            judged[text] = Candidate(text, outcome, solid, _likeness(text, solid, observation) if solid else None)
         return judged
 
-    def _refine(self, draft: Draft, likeness: float, observation: Observation) -> tuple[Draft, float]:
-        """Return the draft with its numbers fitted to the picture, where that makes it more like it."""
+    def _refine(
+        self, draft: Draft, likeness: float, observation: Observation, candidates: Sequence[Candidate], seed: int
+    ) -> tuple[Draft, float]:
+        """Return the candidate whose numbers can be fitted best to the picture, where that beats the draft."""
         from cadcoder.refine import refine
-        from cadcoder.render.compare import likeness as measure
 
-        code = refine(draft.code, observation)
-        if code is None:
+        running = sorted((c for c in candidates if c.solid), key=lambda c: -(c.likeness or 0.0))
+        found = refine([c.code for c in running], observation, seed=seed)
+        if found is None:
             return draft, likeness
-        outcome = self.run(code)
+        outcome = self.run(found.code)
         solid = solid_of(outcome)
-        if solid is None or (better := measure(observation, solid)) <= likeness:
+        if solid is None or (better := _likeness(found.code, solid, observation)) <= likeness:
             return draft, likeness
-        return Draft(code, outcome, solid, "plain", draft.unit), better
+        return Draft(found.code, outcome, solid, "plain", draft.unit), better
 
     def close(self) -> None:
         """End the executor's children."""
@@ -323,6 +323,22 @@ class Pipeline:
         # Closing waits for scripts that still run; when interrupted, their processes end with this one.
         if kind is None or issubclass(kind, Exception):
             self.close()
+
+
+def _likeness(code: str, solid: Solid, observation: Observation) -> float:
+    """Return how alike a script's part and the picture are.
+
+    Where the script can be read, its own faces are drawn, with the edges between them that a picture of a CAD
+    model shows; the executor's mesh knows only those at an angle.
+    """
+    from cadcoder.geometry.build import build
+    from cadcoder.program import parse
+    from cadcoder.render.compare import likeness
+
+    try:
+        return likeness(observation, build(parse(code)))
+    except InputError:
+        return likeness(observation, solid)
 
 
 def generate(
