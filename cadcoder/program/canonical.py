@@ -8,10 +8,11 @@ their origin on the normal through zero, and the whole part can be moved and sca
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 from cadcoder.errors import InputError
+from cadcoder.program.nesting import arranged, ordered
+from cadcoder.program.nesting import nest as nest
 from cadcoder.program.shapes import TOLERANCE, describe
 from cadcoder.program.types import (
     STANDARD_PLANES,
@@ -33,13 +34,28 @@ from cadcoder.program.types import (
 
 def canonical(program: Program) -> Program:
     """Return the canonical form of a program; it builds the same solid."""
-    return Program(tuple(_canonical_extrude(e) for e in program.extrudes))
+    return Program(tuple(part for e in program.extrudes for part in _canonical_extrude(e)))
 
 
-def _canonical_extrude(extrude: Extrude) -> Extrude:
-    extrude = standard_plane(extrude)
-    loops = [canonical_loop(loop) for loop in extrude.sketch.loops()]
-    return replace(extrude, sketch=replace(extrude.sketch, profiles=nest(loops)))
+def _canonical_extrude(extrude: Extrude) -> list[Extrude]:
+    extrude = based_plane(standard_plane(extrude))
+    profiles = tuple(
+        Profile(canonical_loop(p.outer), tuple(ordered([canonical_loop(h) for h in p.holes])))
+        for p in extrude.sketch.profiles
+    )
+    return arranged(replace(extrude, sketch=replace(extrude.sketch, profiles=profiles)))
+
+
+def based_plane(extrude: Extrude) -> Extrude:
+    """Return the extrude on its plane: one that begins off its plane gets the plane where it begins."""
+    forward, backward, plane = extrude.forward, extrude.backward, extrude.sketch.plane
+    if forward >= 0 and backward >= 0:
+        return extrude
+    shift = -backward if backward < 0 else forward
+    base = replace(plane, origin=plane.to_world((0.0, 0.0), shift))
+    return replace(
+        extrude, sketch=replace(extrude.sketch, plane=base), forward=forward - shift, backward=backward + shift
+    )
 
 
 def canonical_loop(loop: Loop) -> Loop:
@@ -108,58 +124,6 @@ def _collinear(a: Line | Arc, b: Line | Arc, eps: float) -> bool:
     bx, by = b.end[0] - b.start[0], b.end[1] - b.start[1]
     off = abs(ax * by - ay * bx) / max(math.hypot(ax, ay), math.hypot(bx, by))
     return off <= eps and ax * bx + ay * by > 0
-
-
-def nest(loops: Iterable[Loop]) -> tuple[Profile, ...]:
-    """Sort loops into profiles: a loop inside an odd number of others is a hole of the smallest around it.
-
-    The order is fixed: larger outer loops first, then by place; the same for the holes of each.
-    """
-    items = sorted(loops, key=_order)
-    lines = [loop.polyline() for loop in items]
-    around: list[list[int]] = []
-    for i, loop in enumerate(items):
-        probe = _inner_point(loop)
-        around.append([j for j in range(len(items)) if j < i and _inside(probe, items[j], lines[j])])
-    profiles = [Profile(items[i]) for i in range(len(items)) if len(around[i]) % 2 == 0]
-    owner = {id(p.outer): k for k, p in enumerate(profiles)}
-    for i in range(len(items)):
-        if len(around[i]) % 2 == 1:
-            k = (
-                owner[id(items[around[i][-1]])]
-                if len(around[around[i][-1]]) % 2 == 0
-                else owner[id(items[around[i][0]])]
-            )
-            profiles[k] = replace(profiles[k], holes=(*profiles[k].holes, items[i]))
-    return tuple(profiles)
-
-
-def _order(loop: Loop) -> tuple[float, float, float]:
-    x0, y0, x1, y1 = loop.bounds()
-    # Rounded, so that loops of one size keep their order by place whatever the last bits say.
-    return -float(f"{abs(loop.signed_area()):.5g}"), round((y0 + y1) / 2, 6), round((x0 + x1) / 2, 6)
-
-
-def _inner_point(loop: Loop) -> Point:
-    """Return a point of the loop's curve, off its corners, to be tested against larger loops."""
-    c = loop.curves[0]
-    if isinstance(c, Circle):
-        return c.center[0] + c.radius, c.center[1]
-    if isinstance(c, Arc):
-        return c.mid
-    return (c.start[0] + c.end[0]) / 2, (c.start[1] + c.end[1]) / 2
-
-
-def _inside(point: Point, loop: Loop, polygon: list[Point]) -> bool:
-    first = loop.curves[0]
-    if isinstance(first, Circle):
-        return math.dist(point, first.center) < first.radius
-    x, y = point
-    inside = False
-    for (ax, ay), (bx, by) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
-        if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
-            inside = not inside
-    return inside
 
 
 def standard_plane(extrude: Extrude) -> Extrude:

@@ -7,10 +7,13 @@ chain an extrude, CadQuery's own shapes and point patterns, one number an axis-p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from cadcoder.errors import InputError
 from cadcoder.program.patterns import Grid, Ring, find_pattern
+from cadcoder.program.regions import holds, inner_point, touching
 from cadcoder.program.shapes import Shape, describe
 from cadcoder.program.types import (
     STANDARD_PLANES,
@@ -22,6 +25,7 @@ from cadcoder.program.types import (
     Operation,
     Plane,
     Point,
+    Profile,
     Program,
     Vector,
 )
@@ -45,7 +49,7 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
         return _gencad(program)
     if dialect != "plain":
         raise InputError(f"there is no dialect {dialect!r}; use 'plain' or 'gencad'")
-    fmt = _formatter(step)
+    fmt = Format(step)
     lines = ["import cadquery as cq", ""]
     for i, e in enumerate(program.extrudes):
         chain = plain_chain(e, fmt)
@@ -61,24 +65,43 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
 
 _METHODS = {Operation.JOIN: "union", Operation.CUT: "cut", Operation.INTERSECT: "intersect", Operation.NEW: "union"}
 
-Format = Callable[[float], str]
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Writes numbers: rounded to multiples of ``step``, or with every digit where it is None."""
 
-def _formatter(step: float | None) -> Format:
-    def fmt(value: float) -> str:
-        if step is not None:
-            value = round(round(value / step) * step, 9)
+    step: float | None = None
+
+    def __call__(self, value: float) -> str:
+        """Return a length, whole ones without a point."""
+        if self.step is not None:
+            value = round(round(value / self.step) * self.step, 9)
         if value == int(value) and abs(value) < 1e15:
             return str(int(value))
         return repr(float(value))
 
-    return fmt
+    def angle(self, degrees: float) -> str:
+        """Return an angle: to thousandths where lengths are rounded at all."""
+        return Format()(degrees if self.step is None else round(degrees, 3))
 
 
 def plain_chain(extrude: Extrude, fmt: Format) -> str:
-    """Return one extrude as a CadQuery chain, numbers written by ``fmt``."""
+    """Return one extrude as a CadQuery chain, numbers written by ``fmt``.
+
+    Loops that CadQuery cannot take in one sketch (see :func:`parts`) follow as ``.cut`` and ``.union``.
+    """
+    main, cuts, rest = parts(extrude.sketch.profiles)
+    text = _plain_prism(extrude, main, fmt)
+    for loops in cuts:
+        text += f".cut({_plain_prism(extrude, loops, fmt)})"
+    if rest:
+        text += f".union({plain_chain(replace(extrude, sketch=replace(extrude.sketch, profiles=rest)), fmt)})"
+    return text
+
+
+def _plain_prism(extrude: Extrude, loops: list[Loop], fmt: Format) -> str:
     forward, backward = extrude.forward, extrude.backward
-    parts = [_plain_workplane(extrude.sketch.plane, fmt)]
+    calls = [_plain_workplane(extrude.sketch.plane, fmt)]
     if extrude.is_symmetric:
         end = f".extrude({fmt(forward)}, both=True)"
     elif backward == 0:
@@ -86,10 +109,47 @@ def plain_chain(extrude: Extrude, fmt: Format) -> str:
     elif forward == 0:
         end = f".extrude({fmt(-backward)})"
     else:
-        parts.append(f".workplane(offset={fmt(-backward)})")
+        calls.append(f".workplane(offset={fmt(-backward)})")
         end = f".extrude({fmt(forward + backward)})"
-    parts += plain_loops(list(extrude.sketch.loops()), fmt)
-    return "".join(parts) + end
+    return "".join(calls + plain_loops(loops, fmt)) + end
+
+
+def parts(profiles: tuple[Profile, ...]) -> tuple[list[Loop], list[list[Loop]], tuple[Profile, ...]]:
+    """Return what one CadQuery sketch can hold of the profiles, holes to be cut after it, and profiles to be added.
+
+    CadQuery 2 hands all wires of a sketch to one ``BRepBuilderAPI_MakeFace``, which takes an island in a hole for
+    another hole and makes an invalid face of wires that touch.
+    """
+    if len(profiles) == 1 and not profiles[0].holes:
+        return [profiles[0].outer], [], ()
+    main: list[Loop] = []
+    taken: list[Profile] = []
+    cuts: list[list[Loop]] = []
+    rest: list[Profile] = []
+    for p in profiles:
+        if any(_hampers(q, p) for q in taken):
+            rest.append(p)
+            continue
+        taken.append(p)
+        sound: list[Loop] = []
+        for hole in p.holes:
+            if not any(touching(hole, other) for other in (p.outer, *sound)):
+                sound.append(hole)
+                continue
+            group = next((g for g in cuts if not any(touching(hole, other) for other in g)), None)
+            if group is None:
+                cuts.append([hole])
+            else:
+                group.append(hole)
+        main += [p.outer, *sound]
+    return main, cuts, tuple(rest)
+
+
+def _hampers(p: Profile, q: Profile) -> bool:
+    """Whether two profiles cannot be in one sketch."""
+    if touching(p.outer, q.outer):
+        return True
+    return holds(p.outer, inner_point(q.outer)) or holds(q.outer, inner_point(p.outer))
 
 
 def standard_name(plane: Plane) -> str | None:
@@ -104,7 +164,7 @@ def _plain_workplane(plane: Plane, fmt: Format) -> str:
     name = standard_name(plane)
     if name is None:
         # Directions keep their digits: rounding them to a length's step would turn the plane.
-        exact = _formatter(None)
+        exact = Format()
         vectors = _tuple(plane.origin, fmt), _tuple(plane.x_dir, exact), _tuple(plane.normal, exact)
         return f"cq.Workplane(cq.Plane({', '.join(vectors)}))"
     if all(fmt(v) in ("0", "-0") for v in plane.origin):
@@ -118,35 +178,35 @@ def _tuple(values: Vector | Point, fmt: Format) -> str:
 
 def plain_loops(loops: list[Loop], fmt: Format) -> list[str]:
     """Return the chain's calls for the loops; equal named shapes are pushed onto their points together."""
-    groups: list[tuple[str, list[Point]] | Loop] = []
-    index: dict[str, int] = {}
-    for loop in loops:
-        shape = describe(loop)
-        if shape is None:
-            groups.append(loop)
-            continue
-        call = shape_call(shape, fmt)
-        if call not in index:
-            index[call] = len(groups)
-            groups.append((call, []))
-        entry = groups[index[call]]
-        assert isinstance(entry, tuple)
-        entry[1].append(shape.center)
     calls: list[str] = []
     # What CadQuery's stack holds: new shapes are drawn at these points unless told otherwise.
     here: str | None = place([(0.0, 0.0)], fmt)
-    for group in groups:
+    for group in alike(loops, lambda shape: shape_call(shape, fmt)):
         if isinstance(group, Loop):
             calls.append(_path(group, fmt))
             here = None
             continue
-        call, centers = group
-        there = place(centers, fmt)
+        there = place([shape.center for shape in group], fmt, group[0].kind == "circle")
         if there != here:
             calls.append(there)
-        calls.append(call)
+        calls.append(shape_call(group[0], fmt))
         here = there
     return calls
+
+
+def alike(loops: list[Loop], key: Callable[[Shape], str]) -> list[list[Shape] | Loop]:
+    """Return the loops in order, named shapes of equal ``key`` together where the first of them is."""
+    groups: list[list[Shape] | Loop] = []
+    index: dict[str, list[Shape]] = {}
+    for loop in loops:
+        shape = describe(loop)
+        if shape is None:
+            groups.append(loop)
+        elif key(shape) in index:
+            index[key(shape)].append(shape)
+        else:
+            groups.append(index.setdefault(key(shape), [shape]))
+    return groups
 
 
 def shape_call(shape: Shape, fmt: Format) -> str:
@@ -154,23 +214,40 @@ def shape_call(shape: Shape, fmt: Format) -> str:
     if shape.kind == "polygon":
         return f".polygon({round(shape.sizes[0])}, {fmt(shape.sizes[1])})"
     if shape.kind == "slot":
-        angle = _formatter(None)(round(shape.sizes[2], 3))
-        tail = "" if angle == "0" else f", {angle}"
+        angle = shape.sizes[2]
+        tail = "" if angle == 0 else f", {fmt.angle(angle)}"
         return f".slot2D({fmt(shape.sizes[0])}, {fmt(shape.sizes[1])}{tail})"
     return f".{shape.kind}({', '.join(fmt(s) for s in shape.sizes)})"
 
 
-def place(centers: list[Point], fmt: Format) -> str:
-    """Return the call that puts the points onto CadQuery's stack: one point, a grid, a ring or a list."""
+def place(centers: list[Point], fmt: Format, turned: bool = True) -> str:
+    """Return the call that puts the points onto CadQuery's stack: one point, a grid, a ring or a list.
+
+    Args:
+        centers: the points.
+        fmt: writes the numbers.
+        turned: whether a shape may be turned along with its place, as ``polarArray`` does.
+    """
     if len(centers) == 1:
         return f".moveTo({fmt(centers[0][0])}, {fmt(centers[0][1])})"
     pattern = find_pattern(centers)
     if isinstance(pattern, Grid):
-        return f".rarray({fmt(pattern.dx)}, {fmt(pattern.dy)}, {pattern.nx}, {pattern.ny})"
-    if isinstance(pattern, Ring):
-        angle = _formatter(None)(round(pattern.start, 6))
-        return f".polarArray({fmt(pattern.radius)}, {angle}, 360, {pattern.count})"
+        written = Grid(float(fmt(pattern.dx)), float(fmt(pattern.dy)), pattern.nx, pattern.ny)
+        if _same_places(written.points(), centers, fmt):
+            return f".rarray({fmt(pattern.dx)}, {fmt(pattern.dy)}, {pattern.nx}, {pattern.ny})"
+    if isinstance(pattern, Ring) and turned:
+        angle = fmt.angle(pattern.start)
+        if _same_places(Ring(float(fmt(pattern.radius)), float(angle), pattern.count).points(), centers, fmt):
+            return f".polarArray({fmt(pattern.radius)}, {angle}, 360, {pattern.count})"
     return f".pushPoints([{', '.join(_tuple(c, fmt) for c in centers)}])"
+
+
+def _same_places(written: list[Point], centers: list[Point], fmt: Format) -> bool:
+    """Whether every centre is where the pattern puts it: to the rounding of ``fmt``, else to 1e-10 of their size."""
+    size = max(max(abs(c[0]), abs(c[1])) for c in centers)
+    rounding = max(abs(float(fmt(v)) - v) for c in centers for v in c)
+    slack = 1e-10 * size + 2.0 * rounding
+    return all(min(math.dist(c, w) for w in written) <= slack for c in centers)
 
 
 def _path(loop: Loop, fmt: Format) -> str:
@@ -219,14 +296,27 @@ def _gencad(program: Program) -> str:
         )
         lines.append(f"# Generating a workplane for sketch {i}")
         lines.append(f"wp_sketch{i} = cq.Workplane(cq.Plane({vectors}))")
+        main, cuts, rest = parts(e.sketch.profiles)
         names = []
-        for loop in e.sketch.loops():
+        for loop in main:
             lines.append(f"loop{k}=wp_sketch{i}{_gencad_loop(loop)}")
             names.append(f".add(loop{k})")
             k += 1
-        lines.append(f"solid{i}=wp_sketch{i}{''.join(names)}.extrude({_digits(distance)}{both})")
+        tail = f".extrude({_digits(distance)}{both})"
+        more = _gencad_more(cuts, rest, f"cq.Workplane(cq.Plane({vectors}))", tail)
+        lines.append(f"solid{i}=wp_sketch{i}{''.join(names)}{tail}{more}")
         lines.append(f"solid=solid.{_METHODS[e.operation]}(solid{i})" if i else f"solid=solid{i}")
     return "\n".join(lines) + "\n"
+
+
+def _gencad_more(cuts: list[list[Loop]], rest: tuple[Profile, ...], workplane: str, tail: str) -> str:
+    """Return the loops that the sketch cannot hold, which the published dialect has no words for."""
+    text = "".join(f".cut({workplane}{''.join(map(_gencad_loop, loops))}{tail})" for loops in cuts)
+    if rest:
+        main, cuts, rest = parts(rest)
+        inner = f"{workplane}{''.join(map(_gencad_loop, main))}{tail}{_gencad_more(cuts, rest, workplane, tail)}"
+        text += f".union({inner})"
+    return text
 
 
 def _digits(value: float) -> str:
@@ -241,8 +331,9 @@ def _gencad_loop(loop: Loop) -> str:
     if isinstance(first, Circle):
         return f".moveTo({point(first.center)}).circle({_digits(first.radius)})"
     calls = [f".moveTo({point(first.start)})"]
-    # close() draws a last straight edge, as in the published scripts.
-    drawn = loop.curves[:-1] if isinstance(loop.curves[-1], Line) else loop.curves
+    # close() draws a last straight edge, as in the published scripts; they write it where it ends at the origin.
+    implied = isinstance(loop.curves[-1], Line) and first.start != (0.0, 0.0)
+    drawn = loop.curves[:-1] if implied else loop.curves
     for c in drawn:
         if isinstance(c, Line):
             calls.append(f".lineTo({point(c.end)})")

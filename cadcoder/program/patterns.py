@@ -88,4 +88,4 @@ def find_ring(points: list[Point]) -> Ring | None:
     off = max(abs((a - start + pitch / 2) % pitch - pitch / 2) for a in angles)
     if places != list(range(n)) or off > 1e-4:
         return None
-    return Ring(r, round(start, 6) + 0.0, n)
+    return Ring(r, round(start, 9) + 0.0, n)

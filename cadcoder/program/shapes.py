@@ -137,5 +137,5 @@ def _slot(curves: tuple[Curve, ...], eps: float) -> Shape | None:
     if degrees > 180.0 - 1e-6 or degrees < 1e-6:
         degrees = 0.0
     center = ((ends[0][0] + ends[1][0]) / 2, (ends[0][1] + ends[1][1]) / 2)
-    rounded = round(degrees, 6)
+    rounded = round(degrees, 9)
     return Shape("slot", (length + width, width, rounded), center)
