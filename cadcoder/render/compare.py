@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +33,7 @@ class Drawn:
 
     Attributes:
         mask: (h, w) its silhouette.
+        cover: (h, w) float32, how much of each pixel the silhouette covers: 1/2 under an edge on its border.
         faces: (h, w) where a face and no edge is seen.
         normals: (h, w, 3) float32 unit normals in the camera's axes, where ``faces``.
         points: (N, 2) rows and columns of its edges.
@@ -42,6 +41,7 @@ class Drawn:
     """
 
     mask: Mask
+    cover: npt.NDArray[np.float32]
     faces: Mask
     normals: npt.NDArray[np.float32]
     points: npt.NDArray[np.intp]
@@ -82,10 +82,7 @@ def draw_for_compare(solid: SolidLike, observation: Observation) -> Drawn:
         InputError: if the solid is empty or not finite.
     """
     size = observation.size
-    seen: Any = solid
-    if not observation.seams:
-        seen = SimpleNamespace(vertices=solid.vertices, faces=solid.faces)
-    part = drawable(seen)
+    part = drawable(solid, seams=observation.seams)
     image = window(size).draw(part, observation.camera.view(part.low, part.points, size), _LOOK)
     faces = image[..., 2] > 0
     mask = faces | (image[..., 0] > 0)
@@ -94,8 +91,14 @@ def draw_for_compare(solid: SolidLike, observation: Observation) -> Drawn:
     else:
         marks = _normal_steps(image, faces)
     points = np.argwhere(marks)
+    # Lines are a pixel wide wherever they are: on the border half of the pixel is outside.
+    outside = np.pad(~mask, 1, constant_values=True)
+    beside = outside[:-2, 1:-1] | outside[2:, 1:-1] | outside[1:-1, :-2] | outside[1:-1, 2:]
+    cover = mask.astype(np.float32)
+    cover[mask & ~faces & beside] = 0.5
     return Drawn(
         mask=mask,
+        cover=cover,
         faces=faces,
         normals=(image.astype(np.float32) / 127.5 - 1.0),
         points=points,
@@ -105,10 +108,9 @@ def draw_for_compare(solid: SolidLike, observation: Observation) -> Drawn:
 
 def compare(observation: Observation, drawn: Drawn) -> Likeness:
     """Compare a picture with a candidate drawn for it."""
-    both = observation.mask & drawn.mask
-    union = int((observation.mask | drawn.mask).sum())
+    union = float(np.maximum(observation.cover, drawn.cover).sum())
     return Likeness(
-        silhouette=float(both.sum()) / union if union else 0.0,
+        silhouette=float(np.minimum(observation.cover, drawn.cover).sum()) / union if union else 0.0,
         edges=_edge_likeness(observation, drawn),
         shading=_shading(observation, drawn),
     )

@@ -58,14 +58,17 @@ class Drawable:
     centre: npt.NDArray[np.float64]
 
 
-def drawable(solid: SolidLike, *, smooth: bool = True, feature_angle: float = FEATURE_ANGLE) -> Drawable:
+def drawable(
+    solid: SolidLike, *, smooth: bool = True, seams: bool = True, feature_angle: float = FEATURE_ANGLE
+) -> Drawable:
     """Prepare a solid for drawing.
 
     Args:
         solid: vertices (V, 3) and triangles (F, 3); equal corners must be one vertex.
         smooth: whether curved faces get smooth normals; otherwise every triangle is flat.
-        feature_angle: smallest angle between facets that makes an edge, in degrees. Not used where the solid
-            knows its surfaces.
+        seams: whether all borders of surfaces are edges, where the solid knows its surfaces: seams, tangent edges and
+            the traces of joined bodies too, as a CAD viewer draws them. Otherwise only what shows on a real part.
+        feature_angle: smallest angle between facets that makes an edge, in degrees, without ``seams``.
 
     Raises:
         InputError: if the solid has no triangles or a coordinate is not finite.
@@ -78,7 +81,7 @@ def drawable(solid: SolidLike, *, smooth: bool = True, feature_angle: float = FE
     low, high = used.min(axis=0), used.max(axis=0)
     centre = (low + high) / 2
     corners = (used - centre).reshape(-1, 3, 3)
-    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.sqrt(np.einsum("ij,ij->i", areas, areas))
     size = float((high - low).max())
     flat = length <= 1e-10 * size * size
@@ -87,18 +90,22 @@ def drawable(solid: SolidLike, *, smooth: bool = True, feature_angle: float = FE
     start, end, first, second, open_edges = _adjacency(faces, len(vertices))
     if flat.any():
         _repair(normals, flat, vertices, start, end, first, second)
-    surfaces: Any = getattr(solid, "surfaces", None)
+    cosine = np.einsum("ij,ij->i", normals[first], normals[second])
+    surfaces: Any = getattr(solid, "surfaces", None) if seams else None
     if surfaces is not None:
         surfaces = np.asarray(surfaces)
         a, b = surfaces[first], surfaces[second]
         # Different surfaces, or the thirds 0 and 2 of one cylinder: its seam.
         crease = (a // 4 != b // 4) | (np.abs(a % 4 - b % 4) == 2)
     else:
-        cosine = np.einsum("ij,ij->i", normals[first], normals[second])
         crease = cosine < math.cos(math.radians(feature_angle))
     edges = np.concatenate([np.stack([start[crease], end[crease]], axis=1), open_edges]).astype(np.int32)
-    if smooth and not crease.all():
-        shade = _smooth(faces, normals, areas, start, end, first, second, ~crease)
+    if smooth and (~crease & (cosine < 1.0 - 1e-9)).any():
+        if surfaces is not None:
+            group = _surface_corners(faces, surfaces // 4, len(vertices))
+        else:
+            group = _joined_corners(faces, start, end, first, second, ~crease)
+        shade = _average(normals, areas, group)
     else:
         shade = np.repeat(normals, 3, axis=0)
     return Drawable(
@@ -148,17 +155,15 @@ def _repair(
             normals[s] = normals[f]
 
 
-def _smooth(
+def _joined_corners(
     faces: npt.NDArray[np.int64],
-    normals: npt.NDArray[np.float64],
-    areas: npt.NDArray[np.float64],
     start: npt.NDArray[Any],
     end: npt.NDArray[Any],
     first: npt.NDArray[Any],
     second: npt.NDArray[Any],
     joined: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.float64]:
-    """Return corner normals (3F, 3), averaged by area over the corners that smooth edges join."""
+) -> npt.NDArray[Any]:
+    """Return a group number for each corner (3F,): corners that smooth edges join are in one group."""
     f, s = first[joined], second[joined]
     left: list[npt.NDArray[Any]] = []
     right: list[npt.NDArray[Any]] = []
@@ -167,10 +172,35 @@ def _smooth(
         right.append(3 * s + np.argmax(faces[s] == vertex[:, None], axis=1))
     i, j = np.concatenate(left), np.concatenate(right)
     n = 3 * len(faces)
-    count, label = connected_components(coo_matrix((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n)), False)
-    # A weight that vanishes would leave the flat triangles' own normals out: they take their group's.
+    graph = coo_matrix((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _surface_corners(faces: npt.NDArray[np.int64], surfaces: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """Return a group number for each corner (3F,): corners at one vertex on one surface are in one group."""
+    key = np.repeat(surfaces.astype(np.int64), 3) * count + faces.ravel()
+    if (int(surfaces.max()) + 1) * count <= 20 * faces.size:
+        return key
+    return np.asarray(np.unique(key, return_inverse=True)[1])
+
+
+def _average(
+    normals: npt.NDArray[np.float64], areas: npt.NDArray[np.float64], group: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Return corner normals (3F, 3), averaged by area over each group of corners."""
     weighted = np.repeat(areas, 3, axis=0)
-    total = np.stack([np.bincount(label, weighted[:, k], minlength=count) for k in range(3)], axis=1)
-    norm = np.linalg.norm(total, axis=1, keepdims=True)
-    mean = total / np.where(norm > 0, norm, 1.0)
-    return np.where(norm[label] > 0, mean[label], np.repeat(normals, 3, axis=0))
+    total = np.stack([np.bincount(group, weighted[:, k]) for k in range(3)], axis=1)
+    norm = np.sqrt(np.einsum("ij,ij->i", total, total))
+    known = norm > 0
+    total[known] /= norm[known, None]
+    # Where all triangles of a group are without area, each keeps the normal that it was given.
+    return np.where(known[group, None], total[group], np.repeat(normals, 3, axis=0))
+
+
+def _cross(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``numpy.cross`` for (N, 3), without its overhead."""
+    out = np.empty_like(a)
+    out[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
+    out[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
+    out[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return out

@@ -35,6 +35,7 @@ class Observation:
     Attributes:
         camera: the view that candidates are drawn from.
         mask: (h, w) the part's silhouette.
+        cover: (h, w) float32, how much of each pixel the silhouette covers.
         grey: (h, w) float32 in [0, 255], lines taken out.
         points: (N, 2) rows and columns of edges.
         weights: (N,) how much each counts: 0 on the silhouette, 1 from ``RIM`` pixels inside.
@@ -47,6 +48,7 @@ class Observation:
 
     camera: Camera
     mask: Mask
+    cover: Floats
     grey: Floats
     points: npt.NDArray[np.intp]
     weights: npt.NDArray[np.float64]
@@ -109,7 +111,8 @@ def observe(
     free = 1.0 if framed else 1.0 - 2.0 * camera.margin
     factor = free * min(width / max(box[2] - box[0], 1.0), height / max(box[3] - box[1], 1.0))
     to = (width / 2 - factor * (box[0] + box[2]) / 2, height / 2 - factor * (box[1] + box[3]) / 2)
-    small = _place(mask.astype(np.float32), factor, to, size, 0.0) > 0.5
+    cover = _place(mask.astype(np.float32), factor, to, size, 0.0)
+    small = cover > 0.5
     weight = _place((mask & ~ndimage.binary_dilation(lines)).astype(np.float32), factor, to, size, 0.0)
     shade = _place(np.where(mask & ~ndimage.binary_dilation(lines), smooth, 0.0), factor, to, size, 0.0)
     points = np.argwhere(marks).astype(np.float64)
@@ -119,6 +122,7 @@ def observe(
     return Observation(
         camera=camera,
         mask=small,
+        cover=cover,
         grey=np.where(weight > 0.2, shade / np.maximum(weight, 1e-6), np.nan).astype(np.float32),
         points=points,
         weights=depth_weights(small, points),

@@ -21,6 +21,7 @@ from cadcoder.render.look import GENCAD_LOOK, Look
 from cadcoder.render.mesh import Drawable
 
 Image = npt.NDArray[np.uint8]
+Depth = npt.NDArray[np.float32]
 
 #: Appended to the faces' fragment shader: the sRGB curve (IEC 61966-2-1).
 _ENCODE = """//VTK::Light::Impl
@@ -75,6 +76,7 @@ class Renderer:
         self.size = size
         self._lock = _lock
         self._look: Look | None = None
+        self._counting = np.arange(3 * 1024, dtype=np.int32)
         self._pixels = vtkUnsignedCharArray()
         self._window = vtkRenderWindow()
         self._window.SetOffScreenRendering(1)
@@ -106,15 +108,48 @@ class Renderer:
             (height, width, 3) uint8, red, green, blue; row 0 on top.
         """
         with self._lock:
-            self._dress(look)
-            self._aim(view)
-            self._face_mapper.SetInputData(_triangles(part))
-            self._edge_mapper.SetInputData(_lines(part))
-            width, height = self.size
-            self._window.Render()
-            self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)
-            image: Image = np.frombuffer(self._pixels, dtype=np.uint8).reshape(height, width, 3)[::-1].copy()
-            return image
+            self._render(part, view, look)
+            return self._read()
+
+    def draw_deep(self, part: Drawable, view: View, look: Look = GENCAD_LOOK) -> tuple[Image, Depth]:
+        """Draw a part, and tell how far away what is seen is.
+
+        Args:
+            part: what to draw.
+            view: a fitted camera, of this window's size; the window must not be antialiased.
+            look: colours, light, edges.
+
+        Returns:
+            The picture (height, width, 3) uint8, and the distance from the eye along the axis of view, (height,
+            width) float32, infinite where there is nothing. Row 0 on top.
+        """
+        from vtkmodules.vtkCommonCore import vtkFloatArray
+
+        width, height = self.size
+        held = vtkFloatArray()
+        with self._lock:
+            self._render(part, view, look)
+            image = self._read()
+            self._window.GetZbufferData(0, 0, width - 1, height - 1, held)
+        z = np.frombuffer(held, dtype=np.float32).reshape(height, width)[::-1].astype(np.float64)
+        near, far = view.near, view.far
+        deep = near + z * (far - near) if view.field_of_view is None else near * far / (far - z * (far - near))
+        return image, np.where(z >= 1.0, np.inf, deep).astype(np.float32)
+
+    def _read(self) -> Image:
+        width, height = self.size
+        self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)
+        image: Image = np.frombuffer(self._pixels, dtype=np.uint8).reshape(height, width, 3)[::-1].copy()
+        return image
+
+    def _render(self, part: Drawable, view: View, look: Look) -> None:
+        self._dress(look)
+        self._aim(view)
+        if len(self._counting) < len(part.corners):
+            self._counting = np.arange(2 * len(part.corners), dtype=np.int32)
+        self._face_mapper.SetInputData(_triangles(part, self._counting))
+        self._edge_mapper.SetInputData(_lines(part))
+        self._window.Render()
 
     def _aim(self, view: View) -> None:
         camera: Any = self._scene.GetActiveCamera()
@@ -171,14 +206,12 @@ class Renderer:
             edge.SetLineWidth(look.edge_width)
 
 
-def _triangles(part: Drawable) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-
+def _triangles(part: Drawable, counting: npt.NDArray[np.int32]) -> Any:
     data = _points(part.corners)
-    normals = numpy_to_vtk(part.normals)
+    normals = _floats(part.normals)
     normals.SetName("Normals")
     data.GetPointData().SetNormals(normals)
-    data.SetPolys(_cells(np.arange(len(part.corners), dtype=np.int32), 3))
+    data.SetPolys(_cells(counting[: len(part.corners)], 3))
     return data
 
 
@@ -189,21 +222,30 @@ def _lines(part: Drawable) -> Any:
 
 
 def _points(points: npt.NDArray[np.float32]) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
     held = vtkPoints()
-    held.SetData(numpy_to_vtk(points))
+    held.SetData(_floats(points))
     data = vtkPolyData()
     data.SetPoints(held)
     return data
 
 
+def _floats(values: npt.NDArray[np.float32]) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.util.vtkConstants import VTK_FLOAT
+
+    # Naming the type spares a search through numpy's types, which takes longer than the rest. VTK only borrows
+    # the memory, so that the array must outlive the drawing.
+    return numpy_to_vtk(values, array_type=VTK_FLOAT)
+
+
 def _cells(ids: npt.NDArray[np.int32], corners: int) -> Any:
     from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.util.vtkConstants import VTK_INT
     from vtkmodules.vtkCommonDataModel import vtkCellArray
 
     cells = vtkCellArray()
-    cells.SetData(corners, numpy_to_vtk(np.ascontiguousarray(ids)))
+    cells.SetData(corners, numpy_to_vtk(ids, array_type=VTK_INT))
     return cells
