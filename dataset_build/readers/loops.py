@@ -41,7 +41,8 @@ def chain(curves: Sequence[Line | Arc], place: str) -> Loop:
             done[0] = turned(done[0])
     while rest:
         at = done[-1].end
-        found = next((i for i, c in enumerate(rest) if min(math.dist(at, c.start), math.dist(at, c.end)) <= limit), None)
+        gaps = [min(math.dist(at, c.start), math.dist(at, c.end)) for c in rest]
+        found = next((i for i, gap in enumerate(gaps) if gap <= limit), None)
         if found is None:
             raise Refused(Reason.OPEN_LOOP, place, f"nothing goes on from ({at[0]:.6g}, {at[1]:.6g})")
         c = rest.pop(found)

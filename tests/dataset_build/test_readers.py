@@ -104,9 +104,7 @@ def test_vec_arcs_turn_as_their_flag_says():
 
 
 def test_vec_operations_and_padding():
-    p = deepcad_vec.from_array(
-        vec(SQUARE, ext(), SQUARE, ext(op=1), SQUARE, ext(op=2), SQUARE, ext(op=3), *[EOS] * 20)
-    )
+    p = deepcad_vec.from_array(vec(SQUARE, ext(), SQUARE, ext(op=1), SQUARE, ext(op=2), SQUARE, ext(op=3), *[EOS] * 20))
     kinds = [e.operation for e in p.extrudes]
     assert kinds == [Operation.NEW, Operation.JOIN, Operation.CUT, Operation.INTERSECT]
     padded = deepcad_vec.from_array(np.concatenate([vec(SQUARE, ext()), np.full((10, 17), -1)]))
