@@ -37,6 +37,9 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
 _SYS_PIVOT_ROOT = 41 if platform.machine() == "aarch64" else 155
 _SYS_MOUNT_SETATTR = 442
+HUGE_PAGE = 1 << 21
+_MADV_HUGEPAGE = 14
+_MADV_COLLAPSE = 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,3 +106,17 @@ def drop_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     nothing = (ctypes.c_uint32 * 6)()
     check(_libc.capset(header, nothing), "capset")
+
+
+def collapse(start: int, end: int) -> None:
+    """Ask for huge pages in an address range and gather what is there in them, by madvise(2), Linux 6.1 and newer.
+
+    Raises:
+        OSError: if the kernel has no huge pages.
+    """
+    check(_libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_HUGEPAGE), "madvise")
+    address = -(-start // HUGE_PAGE) * HUGE_PAGE
+    while address + HUGE_PAGE <= end:
+        # One that is empty or busy is refused; the others go on.
+        _libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_PAGE), _MADV_COLLAPSE)
+        address += HUGE_PAGE

@@ -9,7 +9,6 @@ sockets that they hand to their children and close.
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import shutil
@@ -25,6 +24,7 @@ from cadcoder.sandbox.frames import encode
 from cadcoder.sandbox.layers import Plan
 from cadcoder.sandbox.limits import Limits
 from cadcoder.sandbox.server import Server, peak_bytes
+from cadcoder.sandbox.warmup import warm_up
 
 
 def main(fd: int) -> NoReturn:
@@ -41,7 +41,7 @@ def main(fd: int) -> NoReturn:
         os._exit(0)
     if linux.IS_LINUX:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    _warm_up()
+    warm_up()
     readable = layers.readable_paths(_library_paths())
     own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY) if "pid_ns" in namespaces else None
     base_bytes = _address_space()
@@ -49,8 +49,6 @@ def main(fd: int) -> NoReturn:
         layers.build_root(folder, readable)
     child_layers, missing = _probe_child_layers(namespaces, readable, base_bytes, folder)
     plan = Plan(namespaces, child_layers, readable, base_bytes)
-    gc.collect()
-    gc.freeze()
     ready = {"layers": plan.names, "missing": missing, "folder": folder, "idle_peak": _idle_peak()}
     control.sendall(encode(ready))
     Server(control, plan, own_pid_ns).serve()
@@ -146,17 +144,6 @@ def _idle_peak() -> int:
     if pid == 0:
         os._exit(0)
     return peak_bytes(os.wait4(pid, 0)[2])
-
-
-def _warm_up() -> None:
-    """Import everything a child needs, single-threaded."""
-    import cadquery  # noqa: F401
-    from OCP.OSD import OSD_ThreadPool
-
-    from cadcoder.sandbox import builder, judge  # noqa: F401
-
-    # OpenCascade waits for ever for threads that it may not create, and booleans ask for them unless told otherwise.
-    OSD_ThreadPool.DefaultPool_s(1)
 
 
 def _library_paths() -> list[str]:

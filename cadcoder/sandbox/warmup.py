@@ -1,0 +1,103 @@
+"""What the zygote does before it forks anything, so that its children start fast: imports, caches, large pages.
+
+Everything here is our own code and single-threaded: a forked child has only the thread that forked it, and a lock held
+by another would be held for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import sys
+import tempfile
+import types
+from typing import Any
+
+from cadcoder.sandbox import linux
+
+# Touches what most scripts touch, so that cadquery's dispatch tables and OpenCascade's registries are filled once.
+_SCRIPT = """
+import math
+import cadquery as cq
+sketch = cq.Workplane(cq.Plane(cq.Vector(0, 0, 0), cq.Vector(1, 0, 0), cq.Vector(0, 0, 1)))
+loop0 = sketch.moveTo(1.0, 0.0).lineTo(1.0, 1.5).threePointArc((0.5, 2.0), (0.0, 1.5)).lineTo(0.0, 0.0).close()
+loop1 = sketch.moveTo(0.5, 0.5).circle(0.1)
+solid0 = sketch.add(loop0).add(loop1).extrude(0.5)
+solid1 = cq.Workplane("XZ", origin=(0, 0, 1)).rect(3, 3).extrude(1, both=True)
+solid2 = cq.Workplane("XY").polyline([(0, 0), (1, 0), (0, 1)]).close().extrude(1)
+solid3 = cq.Workplane("YZ").pushPoints([(0, 0), (1, 1)]).polygon(6, 0.2).extrude(1)
+solid4 = cq.Workplane().box(1, 2, 3).faces(">Z").workplane().hole(0.2).edges("|Z").fillet(0.1)
+solid5 = cq.Workplane().slot2D(3, 1).extrude(1).edges(">Z").chamfer(0.1)
+solid = solid0.cut(solid1).union(solid2).intersect(solid4)
+solid = solid0.translate((1, 0, 0))
+"""
+
+
+def warm_up() -> None:
+    """Import everything a child needs, run a script of ours, and get memory ready for forking.
+
+    Raises:
+        RuntimeError: if a thread was started or the script does not work.
+    """
+    _put_off_vtk()
+    from OCP.OSD import OSD_ThreadPool
+
+    from cadcoder.sandbox import builder, judge
+    from cadcoder.sandbox.frames import FrameReader
+
+    # OpenCascade waits for ever for threads that it may not create, and booleans ask for them unless told otherwise.
+    OSD_ThreadPool.DefaultPool_s(1)
+    here = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="cadcoder-") as folder:
+        os.chdir(folder)
+        reader = FrameReader()
+        reader.feed(builder.build(_SCRIPT, None))
+        message, parts = reader.message()
+        if message["status"] != "built":
+            raise RuntimeError(f"cadquery does not work here: {message.get('message')}")
+        judge.judge({"exports": ["step", "stl", "glb"], "mesh": True}, parts["brep"])
+        os.chdir(here)
+    if linux.IS_LINUX:
+        threads = len(os.listdir("/proc/self/task"))
+        if threads != 1:
+            raise RuntimeError(f"{threads - 1} threads were started by an import; the executor cannot fork safely")
+    gc.collect()
+    gc.freeze()
+    _use_huge_pages()
+
+
+class _LateModule(types.ModuleType):
+    """The ``vtk`` package, loaded when something is first asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        everything = importlib.import_module("vtkmodules.all")
+        self.__dict__.update({key: value for key, value in vars(everything).items() if not key.startswith("__")})
+        return getattr(everything, name)
+
+
+def _put_off_vtk() -> None:
+    """Keep OCP from loading all 160 libraries of VTK, of which cadquery uses a dozen and imports these by itself.
+
+    They take a third of the start and two thirds of the memory mappings, which every fork copies.
+    """
+    sys.modules.setdefault("vtk", _LateModule("vtk"))
+
+
+def _use_huge_pages() -> None:
+    """Gather this process's private memory in 2 MB pages, where the kernel can: a fork copies a page table 512 times
+    smaller, which is most of what a fork and an exit cost here. A page that a child writes to is still copied alone.
+    """  # noqa: D205
+    if not linux.IS_LINUX:
+        return
+    with open("/proc/self/maps") as maps:
+        lines = maps.readlines()
+    for line in lines:
+        fields = line.split()
+        if fields[1] == "rw-p" and (len(fields) == 5 or fields[5] == "[heap]"):
+            start, end = (int(text, 16) for text in fields[0].split("-"))
+            with contextlib.suppress(OSError):
+                linux.collapse(start, end)
