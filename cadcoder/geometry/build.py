@@ -172,11 +172,12 @@ def _aligned(direction: FloatArray) -> bool:
     return bool(np.abs(direction).max() > 1.0 - 1e-12)
 
 
-def _contours(sketch: Sketch, rings: list[FloatArray], index: int) -> list[FloatArray]:
+def _contours(sketch: Sketch, rings: list[FloatArray], index: int) -> list[list[FloatArray]]:
     """Return the sketch's region as polygons that do not overlap, outer ones counter-clockwise, holes clockwise.
 
     A region is the union of its profiles, a profile the outer loop less its holes. As long as no two loops
-    cross, the polygons are the loops themselves, to the last bit; otherwise Clipper makes them.
+    cross, the polygons are the loops themselves, to the last bit; otherwise Clipper makes them. They come in
+    groups that must be united as solids: profiles that may share an edge are a group each, else all are one.
     """
     profiles: list[list[FloatArray]] = []
     todo = iter(rings)
@@ -184,7 +185,9 @@ def _contours(sketch: Sketch, rings: list[FloatArray], index: int) -> list[Float
         profiles.append([next(todo)] + [next(todo)[::-1] for _ in p.holes])
     loops = [np.ascontiguousarray(r) for profile in profiles for r in profile]
     if _is_simple(loops):
-        return loops
+        if _apart([profile[0] for profile in profiles]):
+            return [loops]
+        return [[np.ascontiguousarray(r) for r in profile] for profile in profiles]
     for ring in rings:
         if not _is_simple([ring]):
             raise InputError(f"a loop of extrude {index + 1} crosses itself")
@@ -193,7 +196,17 @@ def _contours(sketch: Sketch, rings: list[FloatArray], index: int) -> list[Float
     region = manifold3d.CrossSection.batch_boolean(regions, manifold3d.OpType.Add)
     if region.is_empty():
         raise InputError(f"the sketch of extrude {index + 1} encloses no area: its holes cover it")
-    return [polygon / scale for polygon in region.to_polygons()]
+    return [[polygon / scale for polygon in region.to_polygons()]]
+
+
+def _apart(outlines: list[FloatArray]) -> bool:
+    """Whether the boxes of the outlines are clear of each other, so that they cannot share an edge."""
+    if len(outlines) == 1:
+        return True
+    low, high = np.array([r.min(axis=0) for r in outlines]), np.array([r.max(axis=0) for r in outlines])
+    slack = 1e-6 * float((high - low).max())
+    clear = np.any((low[:, None] > high[None] + slack) | (low[None] > high[:, None] + slack), axis=2)
+    return bool(np.all(clear | np.eye(len(outlines), dtype=bool)))
 
 
 def _is_simple(loops: list[FloatArray]) -> bool:
@@ -227,28 +240,38 @@ def _tool(
     on_grid = _aligned(axes[:, 2])
     if not on_grid:
         low, high = low - OVERLAP, high + OVERLAP
-    contours = _contours(extrude.sketch, rings, index)
-    points, faces = _prism(contours, low * unit, high * unit)
-    facets = _facets(extrude.sketch, contours, labels, len(faces), surfaces)
-    placed = (points @ axes.T + frame @ np.array(plane.origin)) / unit
-    if on_grid:
-        placed = np.round(placed / GRID) * GRID
-    made = manifold3d.Manifold(manifold3d.Mesh64(np.ascontiguousarray(placed), faces, face_id=facets))
-    if made.status() != manifold3d.Error.NoError or made.is_empty():
-        raise InputError(f"extrude {index + 1} is too thin or too small to be a solid")
-    return made
+    groups = _contours(extrude.sketch, rings, index)
+    first = _facets(extrude.sketch, [c for group in groups for c in group], labels, surfaces)
+    wall = first + 2
+    solids = []
+    for contours in groups:
+        points, faces = _prism(contours, low * unit, high * unit)
+        n = len(points) // 2
+        n_caps = (len(faces) - 2 * n) // 2
+        sides = np.arange(wall, wall + n)
+        wall += n
+        facets = np.concatenate([np.full(n_caps, first), np.full(n_caps, first + 1), sides, sides]).astype(np.uint64)
+        placed = (points @ axes.T + frame @ np.array(plane.origin)) / unit
+        if on_grid:
+            placed = np.round(placed / GRID) * GRID
+        made = manifold3d.Manifold(manifold3d.Mesh64(np.ascontiguousarray(placed), faces, face_id=facets))
+        if made.status() != manifold3d.Error.NoError or made.is_empty():
+            raise InputError(f"extrude {index + 1} is too thin or too small to be a solid")
+        solids.append(made)
+    return solids[0] if len(solids) == 1 else manifold3d.Manifold.batch_boolean(solids, manifold3d.OpType.Add)
 
 
 def _facets(
     sketch: Sketch,
     contours: list[FloatArray],
     labels: list[NDArray[np.int32]],
-    n_faces: int,
     surfaces: _Surfaces,
-) -> NDArray[np.uint64]:
-    """Return the facet number of each triangle of :func:`_prism` and note the surface that each facet lies on."""
-    n = sum(len(c) for c in contours)
-    n_caps = (n_faces - 2 * n) // 2
+) -> int:
+    """Note the surface that each facet of a tool lies on: the two caps, then the wall over each side in order.
+
+    Returns:
+        The number of the first facet; the others follow it.
+    """
     if [len(c) for c in contours] != [len(side) for side in labels]:
         surfaces.known = False
         labels = [np.zeros(len(c), dtype=np.int32) for c in contours]
@@ -260,10 +283,7 @@ def _facets(
     for side, hole in zip(labels, holes, strict=True):
         walls.append((np.roll(side[::-1], -1) if hole else side) + 4 * count)
         count += int(side.max()) // 4 + 1
-    first = surfaces.add(np.concatenate([np.array([0, 4], dtype=np.int32), *walls]))
-    sides = np.arange(2, n + 2)
-    ids = np.concatenate([np.zeros(n_caps), np.ones(n_caps), sides, sides])
-    return np.ascontiguousarray(ids + first).astype(np.uint64)
+    return surfaces.add(np.concatenate([np.array([0, 4], dtype=np.int32), *walls]))
 
 
 def _prism(contours: list[FloatArray], low: float, high: float) -> tuple[FloatArray, NDArray[np.uint64]]:
