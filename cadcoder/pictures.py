@@ -93,6 +93,8 @@ def list_folder(folder: Path) -> list[Path]:
 def _read(source: str | os.PathLike[str], name: str) -> bytes:
     try:
         if source == "-":
+            if sys.stdin.isatty():
+                raise InputError("standard input is a terminal; pipe a picture into it")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with open(source, "rb") as file:

@@ -105,18 +105,23 @@ def _versions(draft: Draft, style: Style, factor: float, unit: str | None) -> It
             program = scaled(program, factor)
         longest = factor * float(max(draft.solid.extents))
         step = 10.0 ** (math.floor(math.log10(longest) + 1e-9) - 4)
-        # The first rounding is one ten-thousandth of the part; a thin plate may need finer ones.
-        for rounding in (step, step / 100, None):
-            if style == "editable":
-                yield "editable", _with_unit(_editable(program, rounding), unit)
-            yield "plain", _with_unit(emit(program, "plain", rounding), unit)
+        for name in STYLES[STYLES.index(style) : -1]:
+            # The first rounding is one ten-thousandth of the part; a thin plate may need finer ones.
+            for rounding in (step, step / 100, None):
+                try:
+                    code = _write(program, name, rounding)
+                except InputError:  # what this style cannot say, a plainer one can
+                    break
+                yield name, _with_unit(code, unit)
     if factor == 1.0:
         yield "raw", draft.code
     else:
         yield "raw", rescaled(draft.code, factor, draft.outcome.result_name, unit)
 
 
-def _editable(program: Program, rounding: float | None) -> str:
+def _write(program: Program, style: Style, rounding: float | None) -> str:
+    if style == "plain":
+        return emit(program, "plain", rounding)
     from cadcoder.program.editable import write
 
     return write(program, step=rounding)

@@ -54,7 +54,7 @@ class Job:
 
 
 def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as_json: bool) -> tuple[list[Job], bool]:
-    """Return the jobs, and whether they go to folders.
+    """Return the jobs, and whether there may be several (then one failure does not stop the rest).
 
     Args:
         sources: as on the command line: pictures, folders, ``-``.
@@ -66,29 +66,32 @@ def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as
         InputError: if there is nothing to do, or the results have no place to go.
     """
     paths: list[str] = []
+    several = len(sources) > 1
     for source in sources:
-        folder = source != "-" and Path(source).is_dir()
-        paths += [str(p) for p in list_folder(Path(source))] if folder else [source]
+        if source != "-" and Path(source).is_dir():
+            several = True
+            paths += [str(p) for p in list_folder(Path(source))]
+        else:
+            paths.append(source)
     if paths.count("-") > 1:
         raise InputError("standard input holds one picture; give - once")
     output = None if output == "-" else output
-    several = len(paths) > 1 or Path(sources[0]).is_dir() or (output is not None and _is_folder(output))
     if several and output is None and not as_json:
         raise InputError(f"{len(paths)} pictures need a folder for their scripts: add -o DIR/ (or --json)")
-    if not several:
-        job = Job(paths[0], Path(output) if output else None, {kind: Path(p) for kind, p in exports.items()})
-        for path in (job.script, *job.exports.values()):
-            if path is not None:
-                check_writable(path)
-        return [job], False
-    folders = {"py": output, **exports} if output else dict(exports)
-    for folder_name in folders.values():
-        _make_folder(Path(folder_name))
+    places = {"py": output, **exports} if output else dict(exports)
+    folders = {kind: Path(place) for kind, place in places.items() if several or _is_folder(place)}
+    for folder in folders.values():
+        _make_folder(folder)
     jobs = []
     for source, stem in zip(paths, _stems(paths), strict=True):
-        places = {kind: Path(folder_name) / f"{stem}.{kind}" for kind, folder_name in folders.items()}
-        jobs.append(Job(source, places.pop("py", None), places))
-    return jobs, True
+        files = {kind: Path(place) for kind, place in places.items()}
+        files.update((kind, folder / f"{stem}.{kind}") for kind, folder in folders.items())
+        for file in files.values():
+            check_writable(file)
+            if source != "-" and file.exists() and Path(source).exists() and file.samefile(source):
+                raise InputError(f"{file} is the picture itself; name another file")
+        jobs.append(Job(source, files.pop("py", None), files))
+    return jobs, several
 
 
 def _is_folder(text: str) -> bool:

@@ -57,7 +57,7 @@ def generate_command(
     )
     exports = {kind: path for kind, path in (("step", step), ("stl", stl), ("glb", glb)) if path is not None}
     jobs, several = plan(pictures, output, exports, as_json)
-    if resume and several:
+    if resume:
         done = [job for job in jobs if job.script and job.script.exists()]
         jobs = [job for job in jobs if job not in done]
         if done:

@@ -47,10 +47,10 @@ def test_places(tmp_path: Path, folder: Path) -> None:
     assert (one.script, several) == (None, False)
     (one,), several = plan(["a.png"], str(tmp_path / "a.py"), {"stl": str(tmp_path / "b.stl")}, False)
     assert (one.script, one.exports, several) == (tmp_path / "a.py", {"stl": tmp_path / "b.stl"}, False)
-    (one,), several = plan(["a.png"], str(tmp_path), {}, False)
-    assert (one.script, several) == (tmp_path / "a.py", True)
+    (one,), several = plan(["a.png"], str(tmp_path), {"glb": str(tmp_path / "b.glb")}, False)
+    assert (one.script, one.exports, several) == (tmp_path / "a.py", {"glb": tmp_path / "b.glb"}, False)
     (one,), several = plan(["x/a.png"], f"{tmp_path}/new/er/", {}, False)
-    assert (one.script, several) == (tmp_path / "new/er/a.py", True)
+    assert (one.script, several) == (tmp_path / "new/er/a.py", False)
     jobs, several = plan([str(folder)], str(tmp_path / "out"), {"step": str(tmp_path / "steps")}, False)
     assert several
     assert [j.script for j in jobs] == [tmp_path / "out/guide_rail.py", tmp_path / "out/spacer_ring.py"]
@@ -74,6 +74,8 @@ def test_no_place_to_go(tmp_path: Path, folder: Path) -> None:
         plan(["a.png"], str(tmp_path / "none" / "a.py"), {}, False)
     with pytest.raises(InputError, match="is a folder"):
         plan(["a.png"], None, {"step": str(tmp_path)}, False)
+    with pytest.raises(InputError, match="the picture itself"):
+        plan([str(folder / "guide_rail.png")], str(folder / "guide_rail.png"), {}, False)
     with pytest.raises(InputError, match="once"):
         plan(["-", "-"], str(tmp_path), {}, False)
     with pytest.raises(InputError, match="no pictures"):

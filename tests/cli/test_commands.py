@@ -102,6 +102,7 @@ def test_a_script_that_fails_is_one_line(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stdin:
+        isatty = staticmethod(lambda: False)
         buffer = io.BytesIO(b"import cadquery as cq\nresult = cq.Workplane('XY').box(1, 1, 0 / 0)\n")
 
     monkeypatch.setattr(sys, "stdin", Stdin())

@@ -48,6 +48,7 @@ def test_formats(kind: str, tmp_path: Path) -> None:
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stdin:
+        isatty = staticmethod(lambda: False)
         buffer = io.BytesIO(_bytes(_sample(), "PNG"))
 
     monkeypatch.setattr(sys, "stdin", Stdin())
