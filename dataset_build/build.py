@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import shutil
@@ -35,6 +36,8 @@ CHUNK = 50
 LAYOUT = 1
 #: Packages whose versions decide the bytes.
 DECISIVE = ("numpy", "manifold3d", "vtk", "pillow", "pyarrow", "h5py")
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[int], None]
 
@@ -113,6 +116,9 @@ def _open(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"--out: {path} is not a set's; choose another folder") from e
         if not same:
             raise ConfigError(f"--out: {out} holds another set ({', '.join(differ)} differ); choose another folder")
+        now = {"versions": _versions(), "git_commit": _commit()}
+        if not meta["complete"] and any(meta.get(k) != v for k, v in now.items()):
+            log.warning("warning: the set was begun by other versions (see %s); its shards may differ in style", path)
         return dict(meta)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"--out: {out} is not empty and holds no set; choose another folder")
