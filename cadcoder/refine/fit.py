@@ -17,6 +17,7 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
 from cadcoder.refine.numbers import Numbers
+from cadcoder.refine.starts import simple_parts
 
 if TYPE_CHECKING:
     from cadcoder.geometry.solid import Solid
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Time limit of a search, how many scripts are fitted a little, and how many of them to the end.
 SECONDS, FITTED, FINALISTS = 4.0, 6, 2
+#: Below this likeness a fitted script has the wrong features.
+POOR = 0.88
 #: Longest side of what is returned, in the program's unit.
 LONGEST = 100.0
 #: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.
@@ -31,7 +34,7 @@ FIRST_STEP, LEAST_FIRST_STEP, LAST_STEP = 0.12, 2.0, 0.2
 #: A gain in likeness smaller than this is noise of the drawing.
 LEAST_GAIN = 1e-5
 #: Hops out of local optima: how many at most, their size (of the logarithm), and the likeness that needs none.
-MOST_HOPS, HOP, GOOD_ENOUGH = 12, 0.3, 0.985
+MOST_HOPS, HOP, GOOD_ENOUGH = 12, 0.3, 0.982
 #: Rounding to halves or whole numbers is kept where it costs less than this in likeness.
 ROUNDING_COST = 5e-4
 
@@ -58,7 +61,8 @@ def refine(codes: list[str], observation: Observation, *, seconds: float = SECON
     """Fit the best of several scripts to a picture.
 
     A rough first guess with the right features beats a close one with the wrong ones, and only fitting tells
-    which it is: the few that look best are all fitted a little, and the best two of those to the end.
+    which it is: the few that look best are all fitted a little, and the best two of those to the end. Where none
+    of them comes near the picture, simple parts are tried too.
 
     Args:
         codes: scripts that run, the one most like the picture first.
@@ -71,9 +75,12 @@ def refine(codes: list[str], observation: Observation, *, seconds: float = SECON
     """
     start = time.monotonic()
     heat = [fit(code, observation, seconds=0.5 * seconds / FITTED, seed=seed, hops=0) for code in codes[:FITTED]]
+    if max((f.likeness for f in heat if f is not None), default=0.0) < POOR:
+        heat += [fit(code, observation, seconds=0.1 * seconds, seed=seed, hops=0) for code in simple_parts()]
     fits = sorted((f for f in heat if f is not None), key=lambda f: -f.likeness)
     if not fits:
         return None
+    given = max((f.first for f in heat[: len(codes[:FITTED])] if f is not None), default=-1.0)
     final = []
     for i, found in enumerate(fits[:FINALISTS]):
         if i and fits[0].likeness >= GOOD_ENOUGH:
@@ -82,7 +89,7 @@ def refine(codes: list[str], observation: Observation, *, seconds: float = SECON
         again = fit(found.code, observation, seconds=left / (min(len(fits), FINALISTS) - i), seed=seed + 1)
         final.append(again if again is not None and again.likeness > found.likeness else found)
     best = max(final, key=lambda f: f.likeness)
-    return best if best.likeness > fits[0].first else None
+    return best if best.likeness > given else None
 
 
 def fit(

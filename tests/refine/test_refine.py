@@ -1,0 +1,110 @@
+"""The search gets from a wrong first guess to the part in the picture, and never makes a guess worse."""
+
+import numpy as np
+import pytest
+
+from cadcoder.geometry.build import build
+from cadcoder.geometry.metrics import iou_best
+from cadcoder.program import parse
+from cadcoder.refine import refine
+from cadcoder.refine.fit import fit
+from cadcoder.refine.numbers import Numbers
+from cadcoder.refine.starts import simple_parts
+from cadcoder.render.compare import likeness, observe
+from cadcoder.render.gencad import render_gencad
+
+PLATE = """import cadquery as cq
+
+result = cq.Workplane("XY").rect(100, 60).rarray(76, 36, 2, 2).circle(6).extrude(12)
+result = result.union(cq.Workplane("XY", origin=(0, 0, 12)).circle(18).circle(9).extrude(20))
+"""
+WRONG_PLATE = PLATE.replace("100, 60", "88, 66").replace("12", "17").replace("circle(18)", "circle(14)")
+SHAFT = 'import cadquery as cq\n\nresult = cq.Workplane("XZ").circle(20).extrude(100)\n'
+
+
+def picture(code: str) -> np.ndarray:
+    return render_gencad(build(parse(code)))
+
+
+def test_a_wrong_plate_is_fitted() -> None:
+    seen = observe(picture(PLATE))
+    truth = build(parse(PLATE))
+    before = iou_best(build(parse(WRONG_PLATE)), truth)
+    found = fit(WRONG_PLATE, seen, seconds=6, seed=0)
+    assert found is not None
+    after = iou_best(build(parse(found.code)), truth)
+    assert found.likeness > found.first + 0.03
+    assert after > max(0.93, before + 0.1)
+
+
+def test_the_best_of_several_is_the_one_with_the_right_features() -> None:
+    # The shaft is the farther guess by its looks, but only it can become the picture.
+    wrong = 'import cadquery as cq\n\nresult = cq.Workplane("XZ").rect(38, 38).extrude(96)\n'
+    short = SHAFT.replace("100", "60")
+    found = refine([wrong, short], observe(picture(SHAFT)), seconds=4)
+    assert found is not None
+    assert "circle" in found.code
+    assert iou_best(build(parse(found.code)), build(parse(SHAFT))) > 0.97
+
+
+def test_no_guess_at_all_still_finds_a_simple_part() -> None:
+    found = refine([], observe(picture(SHAFT)), seconds=4)
+    assert found is not None
+    assert iou_best(build(parse(found.code)), build(parse(SHAFT))) > 0.95
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_never_worse_by_its_own_measure(seed: int) -> None:
+    seen = observe(picture(PLATE))
+    start = Numbers(PLATE)
+    rng = np.random.default_rng(seed)
+    code = start.text([v * float(np.exp(rng.normal(0, 0.05))) for v in start.values])
+    found = fit(code, seen, seconds=0.5, seed=seed)
+    assert found is not None
+    assert found.likeness >= found.first
+    assert likeness(seen, build(parse(found.code))) == pytest.approx(found.likeness, abs=0.02)
+
+
+def test_what_is_right_stays() -> None:
+    found = refine([SHAFT], observe(picture(SHAFT)), seconds=2)
+    assert found is None or iou_best(build(parse(found.code)), build(parse(SHAFT))) > 0.98
+
+
+def test_the_time_limit_holds() -> None:
+    import time
+
+    seen = observe(picture(PLATE))
+    start = time.monotonic()
+    fit(WRONG_PLATE, seen, seconds=0.3)
+    assert time.monotonic() - start < 2.0
+
+
+def test_what_cannot_be_read_is_not_fitted() -> None:
+    seen = observe(picture(SHAFT))
+    assert fit("import os", seen, seconds=0.2) is None
+    assert fit('import cadquery as cq\nresult = cq.Workplane("XY").sphere(5)', seen, seconds=0.2) is None
+
+
+def test_equal_lengths_are_one_variable() -> None:
+    numbers = Numbers(PLATE)
+    assert 12.0 in numbers.values  # the plate's thickness and the boss's plane
+    at = numbers.values.index(12.0)
+    assert len(numbers.members[at]) == 2
+    moved = [v if i != at else 15.0 for i, v in enumerate(numbers.values)]
+    text = numbers.text(moved)
+    assert "origin=(0, 0, 15)" in text and ".extrude(15)" in text
+    assert "rarray(76, 36, 2, 2)" in text  # counts are not lengths
+    assert numbers.text(numbers.values) == PLATE
+
+
+def test_signs_are_kept() -> None:
+    code = 'import cadquery as cq\n\nresult = cq.Workplane("XY").moveTo(-30, 30).circle(5).extrude(-8)\n'
+    numbers = Numbers(code)
+    at = numbers.values.index(30.0)
+    assert "moveTo(-25, 25)" in numbers.text([25.0 if i == at else v for i, v in enumerate(numbers.values)])
+
+
+def test_simple_parts_are_programs() -> None:
+    assert len(simple_parts()) == 7
+    for code in simple_parts():
+        assert build(parse(code)).volume > 0
