@@ -292,6 +292,18 @@ def test_measure_counts_what_is_there():
     assert "one" in text and "two" in text and "operation 3" in text
 
 
+def test_differences_finds_what_differs():
+    def bars(long, n):
+        made = [Program((prism(rect(100, 10 + k / n), depth=long + k),)) for k in range(n)]
+        return statistics.measure(made)
+
+    found = {name: (d, p) for name, d, p in statistics.differences(bars(5, 12), bars(60, 12))}
+    assert found["depth, first"][0] == 1 and found["depth, first"][1] < 1e-4
+    same = statistics.differences(bars(5, 12), bars(5, 12))
+    assert max(d for _, d, _ in same) == 0
+    assert "largest differences" in statistics.table(bars(5, 6), bars(60, 6))
+
+
 def test_sets_that_do_not_exist_are_one_clear_line(tmp_path, capsys):
     for spec in ("nothing", "deepcad:", f"deepcad:{tmp_path}", "synthetic:many"):
         with pytest.raises(ConfigError):
