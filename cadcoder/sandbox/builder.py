@@ -83,7 +83,7 @@ def _failure(status: str, message: str, line: int | None) -> bytes:
 def _status(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in _REFUSED:
         return "denied"
-    if "OutOfMemory" in type(error).__name__ or "bad_alloc" in str(error)[:100]:
+    if "OutOfMemory" in type(error).__name__ or "bad_alloc" in _describe(error):
         return "memory"
     return "exception"
 

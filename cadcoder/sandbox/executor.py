@@ -37,20 +37,24 @@ class Executor:
         workers: Scripts run at the same time.
         timeout: Wall-clock seconds for a script, and again for measuring what it made; then SIGKILL.
         memory_mb: MB that a script may allocate beyond what the warm process holds.
+        without: Sandbox layers to do without. Unsafe: for kernels that lack them, and for tests of the others.
 
     Raises:
         ConfigError: for a number that makes no sense.
-        SandboxUnavailable: if the process cannot be started.
+        SandboxUnavailable: if the process cannot be started, or this machine lacks the layers that make a sandbox.
     """
 
-    def __init__(self, workers: int = 2, timeout: float = 10.0, memory_mb: int = 2048) -> None:
+    def __init__(
+        self, workers: int = 2, timeout: float = 10.0, memory_mb: int = 2048, *, without: Sequence[str] = ()
+    ) -> None:
         if workers < 1 or memory_mb < 64 or not 0 < timeout < math.inf:
             raise ConfigError("the executor needs workers >= 1, a time-out over 0 seconds and memory_mb >= 64")
         self.limits = Limits(seconds=float(timeout), memory_mb=int(memory_mb))
         self.workers = workers
         self._lock = threading.Lock()
         self._closed = False
-        self._zygote = Zygote()
+        self._without = tuple(without)
+        self._zygote = Zygote(self._without)
         self._servers: queue.LifoQueue[Link | None] = queue.LifoQueue()
         for _ in range(workers):
             self._servers.put(None)  # forked when first needed
@@ -104,6 +108,8 @@ class Executor:
         unknown = sorted(set(exports) - set(EXPORTS))
         if unknown:
             raise ConfigError(f"cannot export {', '.join(unknown)}; there are {', '.join(EXPORTS)}")
+        if not isinstance(code, str):
+            raise ConfigError("a script is a string")
         if self._closed:
             raise ConfigError("the executor is closed")
         options = {"exports": list(dict.fromkeys(exports)), "mesh": mesh}
@@ -123,6 +129,11 @@ class Executor:
                 if server is not None:
                     server.close()
                     server = None
+            except BaseException:  # an interrupt, perhaps between question and answer
+                if server is not None:
+                    server.close()
+                    server = None
+                raise
             finally:
                 self._servers.put(server)
         return self._outcome("harness_error", start, message=reason)
@@ -165,7 +176,7 @@ class Executor:
                 return self._zygote.server()
             except ProcessLost:
                 self._zygote.close()
-                self._zygote = Zygote()
+                self._zygote = Zygote(self._without)
                 return self._zygote.server()
 
     def _attempt(
@@ -187,11 +198,15 @@ class Executor:
         if message.get("status") != "built" or "brep" not in parts:
             return self._outcome(_claimed(message), start, **_words(message), **common)
         name = message.get("name")
-        common["result_name"] = name[:100] if isinstance(name, str) else None
+        common["result_name"] = name if isinstance(name, str) and name.isidentifier() and len(name) < 100 else None
 
         judged = self._child(server, "judge", encode(options, {"brep": parts["brep"]}))
         failure = self._failure(judged, "measuring the result")
         if failure is not None:
+            if failure[0] == "crash":  # by a signal it is the geometry's doing; by its own code it is ours
+                ours = os.waitstatus_to_exitcode(judged.status) >= 0
+                words = judged.output.decode("utf-8", "replace").strip().splitlines()[-1:] if ours else []
+                failure = ("harness_error" if ours else "invalid_shape", _printable(": ".join([failure[1], *words])))
             return self._outcome(failure[0], start, message=failure[1], **common)
         try:
             measured = _measured(judged.message or {}, judged.parts or {})
@@ -199,7 +214,9 @@ class Executor:
             return self._outcome("harness_error", start, message=f"the judge's answer is malformed: {error}", **common)
         problem = (judged.message or {}).get("problem")
         status: Status = "ok" if problem is None else "invalid_shape"
-        return self._outcome(status, start, message=str(problem or ""), **common, **measured)
+        if (judged.message or {}).get("out_of_memory"):
+            status = "memory"
+        return self._outcome(status, start, message=_printable(str(problem or "")), **common, **measured)
 
     def _child(self, server: Link, role: str, job: bytes) -> Conversation:
         """One child in a folder of its own, which is gone afterwards."""
@@ -247,10 +264,15 @@ def _claimed(message: dict[str, Any]) -> Status:
     return "crash"
 
 
+def _printable(text: str) -> str:
+    """One line without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
 def _words(message: dict[str, Any]) -> dict[str, Any]:
     text, line = message.get("message"), message.get("line")
     return {
-        "message": " ".join(text.split())[:500] if isinstance(text, str) else "",
+        "message": (_printable(text) if isinstance(text, str) else "")[:500] or "the script's process gave no reason",
         "line": line if type(line) is int and 0 < line < 1 << 31 else None,
     }
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 MAGIC = b"CCF1"
+# A child sends this byte once it is confined; whatever happens before it is our fault, whatever comes after is not.
+READY = b"R"
 HEADER = struct.Struct(">4sIQ")
 MAX_JSON = 1 << 20
 MAX_BLOB = 256 << 20

@@ -26,6 +26,18 @@ def judge(job: dict[str, Any], brep: bytes) -> bytes:
         A frame with ``problem`` (a line, or null for a valid solid), ``volume``, ``bounds``, ``n_solids`` where they
         could be measured, and the parts ``brep``, ``vertices``, ``faces`` and one for each export.
     """
+    try:
+        return _judge(job, brep)
+    except MemoryError:
+        return encode({"problem": "measuring the result ran out of memory", "out_of_memory": True})
+    except Exception as error:
+        # OpenCascade's exceptions have no common base in Python. Anything else is a fault of ours and goes up.
+        if not (isinstance(error, (RuntimeError, ValueError)) or type(error).__module__.startswith("OCP")):
+            raise
+        return encode({"problem": f"OpenCascade cannot work with the result ({type(error).__name__}: {error})"[:300]})
+
+
+def _judge(job: dict[str, Any], brep: bytes) -> bytes:
     solids = shapes.solids_of(shapes.read_brep(brep))
     if not solids:
         return encode({"problem": "the result holds no solid"})

@@ -17,7 +17,9 @@ from cadcoder.sandbox import landlock, linux, seccomp
 from cadcoder.sandbox import limits as resource_limits
 from cadcoder.sandbox.limits import MEGABYTE, Limits
 
+# Exit codes of a child that could not be confined, and of one whose own (trusted) part failed.
 EXIT_SETUP = 97
+EXIT_ROLE = 98
 
 _NAMESPACES = {
     "user_ns": linux.CLONE_NEWUSER,
@@ -74,6 +76,22 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         """Every active layer, for the result."""
         return (*CHILD_LAYERS, *self.namespaces, *self.child_layers)
+
+
+def lacking(active: Sequence[str], without: Sequence[str]) -> str | None:
+    """Why these layers do not make a sandbox, as one line; None if they do.
+
+    Args:
+        active: The active layers.
+        without: Layers that the caller said to do without.
+    """
+    if not linux.IS_LINUX:
+        return None  # nothing better is to be had; the result says which layers there were
+    if not {"landlock", "root_fs"} & {*active, *without}:
+        return "this kernel has neither Landlock nor user namespaces, so a script could read and write your files"
+    if not {"seccomp"} & {*active, *without}:
+        return "this kernel lets no seccomp filter be installed, so a script could open the network and start programs"
+    return None
 
 
 def enter_namespaces(names: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,6 +66,8 @@ def apply(limits: Limits, base_bytes: int, own_user_namespace: bool) -> None:
 
 
 def _set(name: str, value: int) -> None:
+    import resource  # not on Windows, where this is never called
+
     kind = getattr(resource, name, None)
     if kind is None:
         return

@@ -15,13 +15,10 @@ import sys
 from typing import Any, NoReturn
 
 from cadcoder.sandbox import layers, linux
-from cadcoder.sandbox.frames import HEADER, FrameReader, encode
-from cadcoder.sandbox.layers import EXIT_SETUP, Plan
+from cadcoder.sandbox.frames import HEADER, READY, FrameReader, encode
+from cadcoder.sandbox.layers import EXIT_ROLE, EXIT_SETUP, Plan
 from cadcoder.sandbox.limits import Limits
 
-# A child sends this byte once it is confined; whatever happens before it is our fault, whatever comes after is not.
-READY = b"R"
-EXIT_ROLE = 98
 _CONTROL_BYTES = 1 << 16
 
 

@@ -21,15 +21,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cadcoder.errors import SandboxUnavailable
-from cadcoder.sandbox.frames import FrameError, FrameReader, encode
+from cadcoder.sandbox import layers
+from cadcoder.sandbox.frames import READY, FrameError, FrameReader, encode
 from cadcoder.sandbox.limits import Limits
-from cadcoder.sandbox.server import READY
 
 START_SECONDS = 120.0
 CONTROL_SECONDS = 20.0
 _BOOTSTRAP = (
     "import sys; sys.path.extend(p for p in {path!r} if p not in sys.path); "
-    "from cadcoder.sandbox.zygote import main; main({fd})"
+    "from cadcoder.sandbox.zygote import main; main({fd}, {without!r})"
 )
 # Handed on because a library may only be found, or must be kept single-threaded, by them; children see none of it.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "SYSTEMROOT")
@@ -84,17 +84,20 @@ class Link:
 class Zygote(Link):
     """The warm process, started on construction.
 
+    Args:
+        without: Layers to leave out.
+
     Attributes:
         layers: The active layers.
         missing: Layers that this machine lacks, with the reason.
         idle_peak: Peak resident bytes of a child that does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, without: tuple[str, ...] = ()) -> None:
         ours, theirs = socket.socketpair()
         super().__init__(ours)
         with theirs, tempfile.TemporaryFile() as log:
-            self._process = _start(theirs, log)
+            self._process = _start(theirs, log, without)
             try:
                 self.control.settimeout(START_SECONDS)
                 ready = self._answer()
@@ -104,6 +107,10 @@ class Zygote(Link):
                 words = log.read().decode(errors="replace").strip().splitlines()
                 reason = words[-1] if words else str(error)
                 raise SandboxUnavailable(f"the executor's process did not start: {reason}") from error
+        fault = layers.lacking(ready["layers"], without)
+        if fault is not None:
+            self.close()
+            raise SandboxUnavailable(f"{fault}; name the missing layers in Executor(without=...) to run all the same")
         self.layers: tuple[str, ...] = tuple(ready["layers"])
         self.missing: dict[str, str] = ready["missing"]
         self.idle_peak: int = ready["idle_peak"]
@@ -133,14 +140,22 @@ class Zygote(Link):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(control: socket.socket, log: Any) -> subprocess.Popen[bytes]:
+def _start(control: socket.socket, log: Any, without: tuple[str, ...]) -> subprocess.Popen[bytes]:
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [package_root, *(os.path.abspath(p) for p in sys.path if p and os.path.isdir(p))]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= dict.fromkeys(_SINGLE_THREAD, "1")
-    environment |= {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     return subprocess.Popen(
-        [sys.executable, "-I", "-X", "utf8", "-c", _BOOTSTRAP.format(path=path, fd=control.fileno())],
+        [
+            sys.executable,
+            "-P",
+            "-s",
+            "-X",
+            "utf8",
+            "-c",
+            _BOOTSTRAP.format(path=path, fd=control.fileno(), without=without),
+        ],
         env=environment,
         pass_fds=(control.fileno(),),
         stdin=subprocess.DEVNULL,

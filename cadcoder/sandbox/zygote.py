@@ -17,6 +17,8 @@ import socket
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from cadcoder.sandbox import layers, linux
@@ -27,11 +29,11 @@ from cadcoder.sandbox.server import Server, peak_bytes
 from cadcoder.sandbox.warmup import warm_up
 
 
-def main(fd: int) -> NoReturn:
-    """Serve the supervisor at the other end of the socket ``fd`` until it closes."""
+def main(fd: int, without: Collection[str]) -> NoReturn:
+    """Serve the supervisor at the other end of the socket ``fd`` until it closes; leave out the layers ``without``."""
     control = socket.socket(fileno=fd)
     folder = tempfile.mkdtemp(prefix="cadcoder-")
-    namespaces = _probe_namespaces(folder)
+    namespaces = _probe_namespaces(folder, without)
     layers.enter_namespaces(namespaces)
     pid = os.fork()
     if pid:
@@ -47,7 +49,7 @@ def main(fd: int) -> NoReturn:
     base_bytes = _address_space()
     if "root_fs" in namespaces:
         layers.build_root(folder, readable)
-    child_layers, missing = _probe_child_layers(namespaces, readable, base_bytes, folder)
+    child_layers, missing = _probe_child_layers(Plan(namespaces, (), readable, base_bytes), folder, without)
     plan = Plan(namespaces, child_layers, readable, base_bytes)
     ready = {"layers": plan.names, "missing": missing, "folder": folder, "idle_peak": _idle_peak()}
     control.sendall(encode(ready))
@@ -55,11 +57,12 @@ def main(fd: int) -> NoReturn:
     os._exit(0)
 
 
-def _probe_namespaces(folder: str) -> tuple[str, ...]:
+def _probe_namespaces(folder: str, without: Collection[str]) -> tuple[str, ...]:
     """The first set of namespaces that a disposable process can enter whole."""
     if not linux.IS_LINUX:
         return ()
-    for names in layers.NAMESPACE_SETS:
+    for candidates in layers.NAMESPACE_SETS:
+        names = tuple(name for name in candidates if name not in without)
         if _succeeds(lambda names=names: _try_namespaces(names, folder)) is None:
             return names
     return ()
@@ -79,19 +82,18 @@ def _try_namespaces(names: tuple[str, ...], folder: str) -> None:
         raise OSError(fault)
 
 
-def _probe_child_layers(
-    namespaces: tuple[str, ...], readable: tuple[str, ...], base_bytes: int, folder: str
-) -> tuple[tuple[str, ...], dict[str, str]]:
+def _probe_child_layers(plan: Plan, folder: str, without: Collection[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The child's Linux layers that work here, and why the others do not."""
     working: list[str] = []
-    missing: dict[str, str] = {}
+    everything = {*layers.NAMESPACE_SETS[0]} - {*plan.namespaces}
+    missing = dict.fromkeys(sorted(everything), "the kernel refuses it to this user")
     for name in layers.LINUX_CHILD_LAYERS:
-        if not linux.IS_LINUX:
-            missing[name] = "only Linux has it"
+        if not linux.IS_LINUX or name in without:
+            missing[name] = "only Linux has it" if not linux.IS_LINUX else "left out on request"
             continue
         # Landlock and seccomp need no_new_privs, so each is tried on top of those before it.
-        plan = Plan(namespaces, (*working, name), readable, base_bytes)
-        fault = _succeeds(lambda plan=plan: _try_confine(plan, folder))
+        trial = replace(plan, child_layers=(*working, name))
+        fault = _succeeds(lambda trial=trial: _try_confine(trial, folder))
         if fault is None:
             working.append(name)
         else:
