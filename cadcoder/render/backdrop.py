@@ -65,7 +65,7 @@ def _muted_colour(rng: np.random.Generator) -> Floats:
     """A table, a sheet of paper, a wall: any brightness, seldom a strong colour."""
     grey = float(rng.uniform(0.15, 1.0)) if rng.random() < 0.6 else float(rng.uniform(0.85, 1.0))
     tint = rng.normal(0, 0.04 if rng.random() < 0.8 else 0.12, 3)
-    return np.clip(grey + tint - tint.mean(), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(grey + tint - tint.mean(), 0, 1), dtype=np.float32)
 
 
 def camera_effects(picture: Floats, rng: np.random.Generator) -> Image:

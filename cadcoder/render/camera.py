@@ -54,7 +54,7 @@ class Camera:
             right, upward = c * right + s * upward, c * upward - s * right
         return right, upward, d
 
-    def view(self, low: Array, points: Array, size: tuple[int, int]) -> View:
+    def view(self, low: Array, points: npt.NDArray[np.floating], size: tuple[int, int]) -> View:
         """Fit the part to a picture.
 
         Args:
@@ -65,7 +65,7 @@ class Camera:
         width, height = size
         right, up, back = self.axes()
         box = np.array(list(itertools.product(*((v, -v) for v in low))))
-        around = points if self.tight else box
+        around = points.astype(np.float64) if self.tight else box
         x, y, z = around @ right, around @ up, around @ back
         window_w, window_h = float(width), float(height)
         if self.aspect is not None:

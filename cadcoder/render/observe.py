@@ -100,9 +100,9 @@ def observe(
         box = (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
     grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
-    drawing = _is_drawing(mask)
-    if drawing:
-        mask = ndimage.binary_fill_holes(mask)
+    outline = _drawing(mask)
+    drawing = outline is not None
+    mask = mask if outline is None else outline
     lines, smooth = _lines(grey, mask, max(box[2] - box[0], box[3] - box[1]))
     inner = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     steps = not drawing and (lines & (inner > 4)).sum() < 0.02 * np.sqrt(mask.sum()) * 2
@@ -115,8 +115,8 @@ def observe(
     small = cover > 0.5
     weight = _place((mask & ~ndimage.binary_dilation(lines)).astype(np.float32), factor, to, size, 0.0)
     shade = _place(np.where(mask & ~ndimage.binary_dilation(lines), smooth, 0.0), factor, to, size, 0.0)
-    points = np.argwhere(marks).astype(np.float64)
-    points = np.floor((points[:, ::-1] + 0.5) * factor + np.array(to))[:, ::-1].astype(np.intp)
+    places = np.argwhere(marks)[:, ::-1] + 0.5
+    points = np.floor(places * factor + np.array(to))[:, ::-1].astype(np.intp)
     points = np.unique(points, axis=0).reshape(-1, 2)
     points = points[(points >= 0).all(axis=1) & (points < (height, width)).all(axis=1)]
     return Observation(
@@ -203,7 +203,7 @@ def depth_weights(mask: Mask, points: npt.NDArray[np.intp]) -> npt.NDArray[np.fl
     if len(points) == 0:
         return np.zeros(0)
     depth = ndimage.distance_transform_cdt(np.pad(mask, 1), metric="chessboard")[1:-1, 1:-1]
-    return np.clip((depth[points[:, 0], points[:, 1]] - 1.5) / (RIM - 1.5), 0.0, 1.0)
+    return np.asarray(np.clip((depth[points[:, 0], points[:, 1]] - 1.5) / (RIM - 1.5), 0.0, 1.0), dtype=np.float64)
 
 
 def _array(picture: Any) -> npt.NDArray[np.uint8]:
@@ -233,9 +233,18 @@ def _place(
     return np.asarray(padded.resize(size, Pillow.Resampling.BOX, box=box), dtype=np.float32)
 
 
-def _is_drawing(mask: Mask) -> bool:
-    """Whether what stands out is lines on paper, not faces."""
-    return bool(mask.sum() < 0.35 * ndimage.binary_fill_holes(mask).sum())
+def _drawing(mask: Mask) -> Mask | None:
+    """Return the silhouette of a line drawing, small gaps in its outline closed; None if faces stand out, not lines."""
+    reach = max(2, round(max(mask.shape) * 0.008))
+    thick = ndimage.binary_opening(mask, structure=np.ones((2 * reach + 1, 2 * reach + 1)))
+    if thick.sum() > 0.15 * mask.sum():
+        return None
+    padded = np.pad(mask, 2 * reach)
+    closed = ndimage.binary_closing(padded, structure=np.ones((3, 3)), iterations=reach)
+    filled = ndimage.binary_fill_holes(closed)[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    if mask.sum() > 0.4 * filled.sum():
+        return None
+    return np.asarray(ndimage.binary_opening(filled, iterations=reach) | mask)
 
 
 def _lines(grey: Floats, mask: Mask, extent: float) -> tuple[Mask, Floats]:

@@ -15,9 +15,7 @@ from cadcoder.render.mesh import SolidLike, drawable
 from cadcoder.render.window import Image, window
 
 
-def photo(
-    solid: SolidLike, rng: np.random.Generator, *, size: int = 448, camera: Camera | None = None
-) -> Image:
+def photo(solid: SolidLike, rng: np.random.Generator, *, size: int = 448, camera: Camera | None = None) -> Image:
     """Draw a solid as if photographed. The same generator state gives the same bytes.
 
     Args:

@@ -17,9 +17,7 @@ from cadcoder.render.window import Image
 OVERSAMPLING = 2
 
 
-def sketch(
-    solid: SolidLike, rng: np.random.Generator, *, size: int = 448, camera: Camera | None = None
-) -> Image:
+def sketch(solid: SolidLike, rng: np.random.Generator, *, size: int = 448, camera: Camera | None = None) -> Image:
     """Draw a solid by hand. The same generator state gives the same bytes.
 
     Args:
@@ -89,4 +87,4 @@ def _stroke(pieces: npt.NDArray[np.float64], size: int, width: float, rng: np.ra
         pen.line((x0, y0, x1, y1), fill=255, width=w)
         if w > 3:
             pen.ellipse((x1 - w / 2, y1 - w / 2, x1 + w / 2, y1 + w / 2), fill=255)
-    return np.asarray(sheet.resize((size, size), Pillow.Resampling.BOX), dtype=np.float32) / 255
+    return np.asarray(sheet.resize((size, size), Pillow.Resampling.BOX), dtype=np.float32) / np.float32(255)

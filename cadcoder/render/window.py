@@ -8,9 +8,8 @@ OpenGL context belongs to one process: a process that forks after drawing gets w
 from __future__ import annotations
 
 import os
-import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from cadcoder.errors import MissingDependency
 from cadcoder.render.camera import View
 from cadcoder.render.look import GENCAD_LOOK, Look
 from cadcoder.render.mesh import Drawable
+from cadcoder.render.opengl import choose_window
 
 Image = npt.NDArray[np.uint8]
 Depth = npt.NDArray[np.float32]
@@ -62,11 +62,7 @@ class Renderer:
 
     def __init__(self, size: tuple[int, int] = (448, 448), antialias: int = 0) -> None:
         """Open the window: ``size`` is (width, height) in pixels, ``antialias`` the samples a pixel."""
-        if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-            # Without this VTK tries the X server first, and complains on stderr that there is none.
-            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-        # llvmpipe's own threads cost more than they bring in pictures this small.
-        os.environ.setdefault("LP_NUM_THREADS", "0")
+        choose_window()
         try:
             import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  (registers the OpenGL classes)
             from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
@@ -109,7 +105,9 @@ class Renderer:
         """
         with self._lock:
             self._render(part, view, look)
-            return self._read()
+            image = self._read()
+            self._window.ReleaseCurrent()  # so that the next thread can have the context
+        return image
 
     def draw_deep(self, part: Drawable, view: View, look: Look = GENCAD_LOOK) -> tuple[Image, Depth]:
         """Draw a part, and tell how far away what is seen is.
@@ -131,7 +129,8 @@ class Renderer:
             self._render(part, view, look)
             image = self._read()
             self._window.GetZbufferData(0, 0, width - 1, height - 1, held)
-        z = np.frombuffer(held, dtype=np.float32).reshape(height, width)[::-1].astype(np.float64)
+            self._window.ReleaseCurrent()
+        z = np.frombuffer(cast(Any, held), dtype=np.float32).reshape(height, width)[::-1].astype(np.float64)
         near, far = view.near, view.far
         deep = near + z * (far - near) if view.field_of_view is None else near * far / (far - z * (far - near))
         return image, np.where(z >= 1.0, np.inf, deep).astype(np.float32)
@@ -139,7 +138,7 @@ class Renderer:
     def _read(self) -> Image:
         width, height = self.size
         self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)
-        image: Image = np.frombuffer(self._pixels, dtype=np.uint8).reshape(height, width, 3)[::-1].copy()
+        image: Image = np.frombuffer(cast(Any, self._pixels), dtype=np.uint8).reshape(height, width, 3)[::-1].copy()
         return image
 
     def _render(self, part: Drawable, view: View, look: Look) -> None:
@@ -233,19 +232,19 @@ def _points(points: npt.NDArray[np.float32]) -> Any:
 
 
 def _floats(values: npt.NDArray[np.float32]) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.util.numpy_support import numpy_to_vtk as borrow
     from vtkmodules.util.vtkConstants import VTK_FLOAT
 
     # Naming the type spares a search through numpy's types, which takes longer than the rest. VTK only borrows
     # the memory, so that the array must outlive the drawing.
-    return numpy_to_vtk(values, array_type=VTK_FLOAT)
+    return borrow(values, array_type=VTK_FLOAT)  # type: ignore[no-untyped-call]
 
 
 def _cells(ids: npt.NDArray[np.int32], corners: int) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.util.numpy_support import numpy_to_vtk as borrow
     from vtkmodules.util.vtkConstants import VTK_INT
     from vtkmodules.vtkCommonDataModel import vtkCellArray
 
     cells = vtkCellArray()
-    cells.SetData(corners, numpy_to_vtk(ids, array_type=VTK_INT))
+    cells.SetData(corners, borrow(ids, array_type=VTK_INT))  # type: ignore[no-untyped-call]
     return cells
