@@ -24,7 +24,7 @@ check: $(VENV)/installed-dev ## set up, then lint and types
 bench: $(VENV)/installed-dev ## set up and run the benchmarks
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
 
-pictures: $(VENV)/installed ## draw the pictures of examples/ and docs/images/demo.png anew
+pictures: $(VENV)/installed-dev ## draw the pictures of examples/ and docs/images/demo.png anew
 	@for s in examples/*.py; do $(BIN)/cadcoder render "$$s" -o "$${s%.py}.png" || exit 1; done
 	@$(BIN)/python docs/draw_demo.py
 
