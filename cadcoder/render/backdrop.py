@@ -83,7 +83,7 @@ def camera_effects(picture: Floats, rng: np.random.Generator) -> Image:
     away = (y[:, None] ** 2 + x[None, :] ** 2)[..., None]
     out = picture * (1 - float(rng.uniform(0, 0.5)) * away) * float(rng.uniform(0.85, 1.12))
     out = out * rng.normal(1.0, 0.02, 3).astype(np.float32)  # white balance
-    sigma = float(rng.uniform(0.5, 1.5)) * max(width, height) / 448
+    sigma = max(0.6, float(rng.uniform(0.5, 1.5)) * max(width, height) / 448)
     out = ndimage.gaussian_filter(out, (sigma, sigma, 0), truncate=2.5)
     noise = float(rng.uniform(0, 0.03))
     # Shot noise grows with the root of the light.

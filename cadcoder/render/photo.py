@@ -6,6 +6,7 @@ import colorsys
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image as Pillow
 from scipy import ndimage
 
 from cadcoder.render.backdrop import Floats, background, camera_effects
@@ -79,5 +80,5 @@ def _shadow(alpha: Floats, rng: np.random.Generator) -> Floats:
     # A quarter of the size is enough for something so soft.
     small = ndimage.shift(alpha[::4, ::4], move / 4, order=1)
     soft = ndimage.gaussian_filter(small, sigma / 4)
-    grown = np.repeat(np.repeat(soft, 4, axis=0), 4, axis=1)[:height, :width]
-    return np.asarray(1 - depth * grown, dtype=np.float32)
+    grown = Pillow.fromarray(soft).resize((width, height), Pillow.Resampling.BILINEAR)
+    return np.asarray(1 - depth * np.asarray(grown), dtype=np.float32)
