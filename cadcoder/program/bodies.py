@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cadcoder.errors import InputError
-from cadcoder.program.nesting import nest
-from cadcoder.program.regions import crossing, holds, inner_point
-from cadcoder.program.types import Extrude, Operation, Point, Profile
+from cadcoder.program.nesting import nest, overlapping
+from cadcoder.program.regions import crossing, inside
+from cadcoder.program.types import Extrude, Loop, Operation, Profile
 
 #: A script may draw this many loops in one sketch, and hold this many extrudes.
 MAX_LOOPS = 1_000
@@ -58,15 +58,14 @@ def _merged(a: Extrude, b: Extrude, operation: Operation) -> Extrude | None:
     ours, theirs = list(a.sketch.loops()), list(b.sketch.loops())
     if any(crossing(p, q) for p in ours for q in theirs):
         return None
-    inside = [_filled(a.sketch.profiles, inner_point(p.outer)) for p in b.sketch.profiles]
     if operation is Operation.CUT:
-        # Each must be a plain hole: nothing in it, and no hole of ours in it.
-        fits = all(inside) and all(not p.holes for p in b.sketch.profiles)
-        fits = fits and not any(holds(q, inner_point(p)) for p in ours for q in theirs)
+        # Each must be a plain hole: within the material, with no loop of ours in it.
+        fits = all(not p.holes and _within(p.outer, a.sketch.profiles) for p in b.sketch.profiles)
+        fits = fits and not any(inside(p, q) for p in ours for q in theirs)
     else:
-        fits = not any(inside) and not any(_filled(b.sketch.profiles, inner_point(p.outer)) for p in a.sketch.profiles)
+        fits = not any(overlapping(p, q) for p in a.sketch.profiles for q in b.sketch.profiles)
     return replace(a, sketch=replace(a.sketch, profiles=nest([*ours, *theirs]))) if fits else None
 
 
-def _filled(profiles: tuple[Profile, ...], point: Point) -> bool:
-    return any(holds(p.outer, point) and not any(holds(h, point) for h in p.holes) for p in profiles)
+def _within(loop: Loop, profiles: tuple[Profile, ...]) -> bool:
+    return any(inside(loop, p.outer) and not any(inside(loop, h) for h in p.holes) for p in profiles)

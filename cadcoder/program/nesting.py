@@ -112,10 +112,11 @@ def _same(p: Profile, q: Profile) -> bool:
 
 def _apart(profiles: Sequence[Profile]) -> bool:
     """Whether no two profiles have a common area."""
-    return not any(_overlap(p, q) for i, p in enumerate(profiles) for q in profiles[:i])
+    return not any(overlapping(p, q) for i, p in enumerate(profiles) for q in profiles[:i])
 
 
-def _overlap(p: Profile, q: Profile) -> bool:
+def overlapping(p: Profile, q: Profile) -> bool:
+    """Whether two profiles have a common area, or cross."""
     a, b = p.outer.bounds(), q.outer.bounds()
     if a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]:
         return False

@@ -151,6 +151,11 @@ def holds(loop: Loop, point: Point) -> bool:
     return inside
 
 
+def inside(a: Loop, b: Loop) -> bool:
+    """Whether the first of two loops that do not cross lies inside the second."""
+    return abs(a.signed_area()) < abs(b.signed_area()) and holds(b, inner_point(a))
+
+
 def coincide(a: Loop, b: Loop) -> bool:
     """Whether the two loops are the same curve, whatever their starts and senses."""
     first, second = a.curves[0], b.curves[0]

@@ -146,14 +146,32 @@ class Loop:
         return 0.5 * sum(a[0] * b[1] - a[1] * b[0] for a, b in zip(p, p[1:] + p[:1], strict=True))
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """Return (x min, y min, x max, y max), exact for circles, to about 0.1 % of the radius for arcs."""
-        c = self.curves[0]
-        if isinstance(c, Circle):
-            (x, y), r = c.center, c.radius
-            return x - r, y - r, x + r, y + r
-        p = self.polyline(math.pi / 72)
-        xs, ys = [q[0] for q in p], [q[1] for q in p]
+        """Return (x min, y min, x max, y max), exact."""
+        xs: list[float] = []
+        ys: list[float] = []
+        for c in self.curves:
+            if isinstance(c, Circle):
+                (x, y), r = c.center, c.radius
+                return x - r, y - r, x + r, y + r
+            for x, y in (c.start, *(_quadrants(c) if isinstance(c, Arc) else ())):
+                xs.append(x)
+                ys.append(y)
         return min(xs), min(ys), max(xs), max(ys)
+
+
+def _quadrants(arc: Arc) -> list[Point]:
+    """Return the arc's leftmost, rightmost, lowest and highest points, those that are not its ends."""
+    found = arc.circle()
+    if found is None:
+        return [arc.mid]
+    (cx, cy), r = found
+    start, sweep = arc.sweep()
+    out = []
+    for k, (dx, dy) in enumerate(((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))):
+        past = (k * math.pi / 2 - start) % (2 * math.pi)
+        if 1e-9 < (past if sweep > 0 else 2 * math.pi - past) < abs(sweep) - 1e-9:
+            out.append((cx + r * dx, cy + r * dy))
+    return out
 
 
 def _flattened(c: Curve, arc_step: float) -> list[Point]:
