@@ -132,4 +132,4 @@ def _feature(e: Extrude, profile: Profile) -> str:
 def _counted(n: int, what: str) -> str:
     if n == 1:
         return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
-    return f"{n} {what.removesuffix('s')}{'es' if what.endswith(('s', 'x')) else 's'}"
+    return f"{n} {what}{'es' if what.endswith(('s', 'x')) else 's'}"

@@ -199,6 +199,12 @@ def test_captions(program, text):
     assert caption(program, build(program).extents) == text
 
 
+def test_caption_plurals():
+    bosses = prism(disc(8, -20), disc(8, 20), op=Operation.JOIN, depth=15, plane=Plane((0, 0, 10)))
+    program = Program((prism(rect(100, 60)), bosses))
+    assert caption(program, (100, 60, 25)) == "plate 100 x 60 x 25 with 2 round bosses"
+
+
 def test_caption_counts_bodies():
     program = Program((prism(rect(10, 10)), prism(rect(10, 10, 50), op=Operation.NEW)))
     assert caption(program, (60, 10, 10), 2).endswith("in 2 separate bodies")
