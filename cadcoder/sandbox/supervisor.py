@@ -96,8 +96,9 @@ class Zygote(Link):
     def __init__(self, without: tuple[str, ...] = ()) -> None:
         ours, theirs = socket.socketpair()
         super().__init__(ours)
-        with theirs, tempfile.TemporaryFile() as log:
-            self._process = _start(theirs, log, without)
+        with tempfile.TemporaryFile() as log:
+            with theirs:  # closed here, so that the end of the other side is the end of the line
+                self._process = _start(theirs, log, without)
             try:
                 self.control.settimeout(START_SECONDS)
                 ready = self._answer()
@@ -145,7 +146,7 @@ def _start(control: socket.socket, log: Any, without: tuple[str, ...]) -> subpro
     path = [package_root, *(os.path.abspath(p) for p in sys.path if p and os.path.isdir(p))]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= dict.fromkeys(_SINGLE_THREAD, "1")
-    environment |= {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    environment |= {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     return subprocess.Popen(
         [
             sys.executable,

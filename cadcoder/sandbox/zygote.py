@@ -43,7 +43,11 @@ def main(fd: int, without: Collection[str]) -> NoReturn:
         os._exit(0)
     if linux.IS_LINUX:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    home = os.path.join(folder, "home")  # some packages write a cache there when they are imported
+    os.mkdir(home)
+    os.environ["HOME"] = home
     warm_up()
+    shutil.rmtree(home)
     readable = layers.readable_paths(_library_paths())
     own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY) if "pid_ns" in namespaces else None
     base_bytes = _address_space()
@@ -84,12 +88,16 @@ def _try_namespaces(names: tuple[str, ...], folder: str) -> None:
 
 def _probe_child_layers(plan: Plan, folder: str, without: Collection[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The child's Linux layers that work here, and why the others do not."""
+    if not linux.IS_LINUX:
+        return (), dict.fromkeys((*layers.NAMESPACE_SETS[0], *layers.LINUX_CHILD_LAYERS), "only Linux has it")
     working: list[str] = []
-    everything = {*layers.NAMESPACE_SETS[0]} - {*plan.namespaces}
-    missing = dict.fromkeys(sorted(everything), "the kernel refuses it to this user")
+    missing: dict[str, str] = {}
+    for name in layers.NAMESPACE_SETS[0]:
+        if name not in plan.namespaces:
+            missing[name] = "left out on request" if name in without else "the kernel refuses it to this user"
     for name in layers.LINUX_CHILD_LAYERS:
-        if not linux.IS_LINUX or name in without:
-            missing[name] = "only Linux has it" if not linux.IS_LINUX else "left out on request"
+        if name in without:
+            missing[name] = "left out on request"
             continue
         # Landlock and seccomp need no_new_privs, so each is tried on top of those before it.
         trial = replace(plan, child_layers=(*working, name))

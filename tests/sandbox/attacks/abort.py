@@ -1,0 +1,5 @@
+# Aborts.
+# expect: crash
+import os
+
+os.abort()

@@ -1,0 +1,5 @@
+# A compound of nothing.
+# expect: invalid_shape
+import cadquery as cq
+
+solid = cq.Compound.makeCompound([])

@@ -1,0 +1,5 @@
+# Leaves with success and without a solid.
+# expect: no_result
+import sys
+
+sys.exit(0)

@@ -1,0 +1,6 @@
+# A fork bomb.
+# expect: denied
+import os
+
+while True:
+    os.fork()

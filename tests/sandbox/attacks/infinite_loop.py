@@ -1,0 +1,4 @@
+# An endless loop in Python.
+# expect: timeout
+while True:
+    pass

@@ -1,0 +1,5 @@
+# Allocates until something gives.
+# expect: memory
+blocks = []
+while True:
+    blocks.append(bytearray(50_000_000))

@@ -1,0 +1,3 @@
+# Makes nothing.
+# expect: no_result
+x = 1

@@ -1,0 +1,7 @@
+# Recurses without end.
+# expect: exception crash
+def f(n):
+    return f(n + 1) + 1
+
+
+f(0)

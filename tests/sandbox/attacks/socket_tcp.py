@@ -1,0 +1,8 @@
+# Opens a TCP socket.
+# expect: denied
+import socket
+
+socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+import cadquery as cq
+
+solid = cq.Workplane().box(1, 1, 1)  # reached only if the attack worked

@@ -1,0 +1,8 @@
+# Opens a UDP socket.
+# expect: denied
+import socket
+
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+import cadquery as cq
+
+solid = cq.Workplane().box(1, 1, 1)  # reached only if the attack worked

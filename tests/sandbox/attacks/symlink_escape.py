@@ -1,0 +1,9 @@
+# Reaches a file outside through a symbolic link.
+# expect: denied exception
+import os
+
+os.symlink("@OUTSIDE@/secret.txt", "link")
+text = open("link").read()
+import cadquery as cq
+
+solid = cq.Workplane().box(1, 1, 1)  # reached only if the attack worked

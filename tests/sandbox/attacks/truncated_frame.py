@@ -1,0 +1,15 @@
+# Begins an answer and never ends it.
+# expect: timeout
+import os
+import struct
+
+
+def frame(text, blob=b"", magic=b"CCF1", n_json=None, n_blob=None):
+    n_json = len(text) if n_json is None else n_json
+    n_blob = len(blob) if n_blob is None else n_blob
+    return struct.pack(">4sIQ", magic, n_json, n_blob) + text + blob
+
+
+os.write(3, frame(b"{}", n_blob=1000)[:-1])
+while True:
+    pass
