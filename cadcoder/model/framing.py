@@ -1,0 +1,100 @@
+"""Framing: a picture becomes the square that the model sees.
+
+The scale of a part does not show in a picture, only proportions do; so the part is cut out and made to fill the
+square, and a thumbnail in a corner of a large canvas reads like a close view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cadcoder.errors import InputError
+
+#: A pixel belongs to the part where it differs from the border by more than this (of 255).
+TOLERANCE = 12
+#: The border counts as uniform where at least this share of its pixels is within the tolerance.
+UNIFORM = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How pictures are framed for a checkpoint.
+
+    Attributes:
+        crop: cut to the content box against a uniform border; False pads the whole picture (LLaVA's square pad).
+        margin: free space on each side of the longest side, as a share of the square.
+        grey: drop the colours (three equal channels).
+    """
+
+    crop: bool = True
+    margin: float = 0.04
+    grey: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < 0.4:
+            raise InputError(f"the framing margin must be from 0 to 0.4, not {self.margin}")
+
+
+#: What a checkpoint without a word on framing gets: LLaVA's square padding, colours kept.
+SQUARE = Framing(crop=False, margin=0.0, grey=False)
+
+
+def border_colour(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """Return the border's colour (uint8, (3,)) where it is uniform, else None.
+
+    Args:
+        pixels: uint8 (height, width, 3).
+    """
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
+    colour = np.median(edge, axis=0)
+    near = (np.abs(edge - colour) <= TOLERANCE).all(axis=1)
+    return colour.astype(np.uint8) if near.mean() >= UNIFORM else None
+
+
+def content_box(pixels: np.ndarray[Any, Any], background: np.ndarray[Any, Any]) -> tuple[int, int, int, int] | None:
+    """Return (left, top, right, bottom) of what differs from the background, or None where nothing does."""
+    low = np.abs(pixels.astype(np.int16) - background.astype(np.int16)).max(axis=2) > TOLERANCE
+    rows, columns = np.flatnonzero(low.any(axis=1)), np.flatnonzero(low.any(axis=0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def frame(image: Image.Image, size: int, framing: Framing | None = None) -> Image.Image:
+    """Return the picture as an RGB square of ``size`` pixels.
+
+    A picture with a uniform border is cut to its content box and set in the middle on the border's colour; any
+    other is taken whole and padded with its mean colour, as LLaVA 1.5 does (Liu et al., arXiv 2310.03744).
+
+    Args:
+        image: any PIL picture; transparency must be flattened before.
+        size: side of the result in pixels.
+        framing: how; None takes :class:`Framing`'s defaults.
+
+    Raises:
+        InputError: if the picture or the size is empty.
+    """
+    how = framing or Framing()
+    if size < 1 or min(image.size) < 1:
+        raise InputError(f"a picture of {image.size[0]}x{image.size[1]} cannot be framed to {size} pixels")
+    image = image.convert("RGB")
+    pixels = np.asarray(image)
+    background = border_colour(pixels)
+    if background is not None and how.crop:
+        box = content_box(pixels, background)
+        if box is not None:
+            image = image.crop(box)
+    colour = background if background is not None else pixels.reshape(-1, 3).mean(axis=0)
+    fill = tuple(int(round(float(c))) for c in colour)
+    inner = max(1, round(size * (1 - 2 * how.margin)))
+    scale = inner / max(image.size)
+    fitted = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    # A box average keeps thin dark edges at their true grey; enlarging asks for a smooth filter.
+    image = image.resize(fitted, Image.Resampling.BOX if scale <= 0.5 else Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (size, size), fill)
+    square.paste(image, ((size - fitted[0]) // 2, (size - fitted[1]) // 2))
+    return square.convert("L").convert("RGB") if how.grey else square

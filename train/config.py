@@ -1,0 +1,224 @@
+"""Recipes: YAML files read into typed dataclasses, with dotted overrides; all faults are reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cadcoder.errors import ConfigError
+from cadcoder.model.build import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What is trained on.
+
+    Attributes:
+        shards: folder with Parquet shards (``data/*.parquet`` or ``*.parquet`` below it); more may arrive during
+            the run and are taken up at the next pass.
+        cache: folder for framed pictures and token ids; None puts it beside the shards.
+        held_out: samples of the first shards kept for the held-out loss, never trained on.
+        max_tokens: scripts with more tokens are dropped, and counted.
+        crop: frame pictures to their content.
+        margin: free space around the content, as a share of the square.
+        shift: largest random shift of a training picture, in pixels.
+    """
+
+    shards: str = "data/synthetic"
+    cache: str | None = None
+    held_out: int = 512
+    max_tokens: int = 320
+    crop: bool = True
+    margin: float = 0.04
+    shift: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokenizer: size of its vocabulary, and the number of scripts that it is trained on."""
+
+    vocab_size: int = 1536
+    scripts: int = 20000
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of training; its length is ``minutes`` or ``samples`` (neither: it is left out).
+
+    Attributes:
+        minutes: length by the clock; time spent before an interruption counts.
+        samples: length in samples seen; used where ``minutes`` is None.
+        batch: samples an optimiser step.
+        lr: peak learning rate.
+        warmup: samples over which the rate rises.
+        decay: share at the end over which it falls to zero: linearly (schedule wsd).
+        schedule: ``wsd`` (warm up, stay, decay) or ``cosine``.
+        optimizer: ``adamw`` or ``muon`` (Muon for the inner matrices, AdamW for the rest).
+        weight_decay: for matrices; vectors and embeddings have none.
+        clip: largest gradient norm.
+    """
+
+    minutes: float | None = None
+    samples: int | None = None
+    batch: int = 64
+    lr: float = 1e-3
+    warmup: int = 3000
+    decay: float = 0.3
+    schedule: str = "wsd"
+    optimizer: str = "adamw"
+    weight_decay: float = 0.05
+    clip: float = 1.0
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the stage is left out."""
+        return not self.minutes and not self.samples
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole training run."""
+
+    name: str = "default"
+    out: str = "runs/default"
+    prompt: str = "prompts/default.txt"
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    compile: bool = True
+    checkpoint_minutes: float = 3.0
+    eval_minutes: float = 3.0
+    log_seconds: float = 10.0
+    data: Data = field(default_factory=Data)
+    tokenizer: Tokens = field(default_factory=Tokens)
+    model: Sizes = field(default_factory=Sizes)
+    vision: Stage = field(default_factory=Stage)
+    language: Stage = field(default_factory=Stage)
+    stage1: Stage = field(default_factory=Stage)
+    stage2: Stage = field(default_factory=Stage)
+
+
+#: The stages in their order.
+STAGES = ("vision", "language", "stage1", "stage2")
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: a YAML file.
+        overrides: ``key=value`` with dotted keys, for example ``stage2.minutes=60``; values are YAML.
+
+    Raises:
+        ConfigError: naming every fault with its key.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"the recipe {path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the recipe {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"the recipe {path} must be a mapping of keys to values")
+    faults: list[str] = []
+    for item in overrides or []:
+        _override(tree, item, faults)
+    recipe = _build(Recipe, tree, "", faults)
+    if not faults:
+        faults += _check(recipe)
+    if faults:
+        raise ConfigError(f"the recipe {path} has {len(faults)} fault(s): " + "; ".join(faults))
+    return recipe
+
+
+def as_tree(recipe: Recipe) -> dict[str, Any]:
+    """Return the resolved recipe as plain data, for a file beside the results."""
+    return dataclasses.asdict(recipe)
+
+
+def _override(tree: dict[str, Any], item: str, faults: list[str]) -> None:
+    key, eq, text = item.partition("=")
+    if not eq or not key:
+        faults.append(f"override {item!r}: write it as key=value")
+        return
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        faults.append(f"{key}: the value {text!r} is not YAML")
+        return
+    *parents, last = key.split(".")
+    node: Any = tree
+    for name in parents:
+        node = node.setdefault(name, {})
+        if not isinstance(node, dict):
+            faults.append(f"{key}: {name} is a value, not a section")
+            return
+    node[last] = value
+
+
+def _build(kind: Any, tree: dict[str, Any], prefix: str, faults: list[str]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if key not in hints:
+            faults.append(f"{name}: unknown key; known here: {', '.join(hints)}")
+        elif dataclasses.is_dataclass(hints[key]):
+            if isinstance(value, dict):
+                values[key] = _build(hints[key], value, f"{name}.", faults)
+            else:
+                faults.append(f"{name}: must be a section, not {value!r}")
+        else:
+            values[key] = _cast(hints[key], value, name, faults)
+    return kind(**values)
+
+
+def _cast(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    (wanted,) = [o for o in options if o is not type(None)]
+    if wanted is float and isinstance(value, str):
+        try:  # YAML 1.1 reads 1e-3 as text
+            return float(value)
+        except ValueError:
+            pass
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not wanted:
+        faults.append(f"{name}: must be {wanted.__name__}, not {value!r}")
+    return value
+
+
+def _check(recipe: Recipe) -> list[str]:
+    faults = [f"model.{f}" for f in recipe.model.faults()]
+    for name in STAGES:
+        stage: Stage = getattr(recipe, name)
+        if stage.schedule not in ("wsd", "cosine"):
+            faults.append(f"{name}.schedule: must be wsd or cosine, not {stage.schedule!r}")
+        if stage.optimizer not in ("adamw", "muon"):
+            faults.append(f"{name}.optimizer: must be adamw or muon, not {stage.optimizer!r}")
+        if stage.batch < 1:
+            faults.append(f"{name}.batch: must be at least 1, not {stage.batch}")
+        if stage.lr <= 0:
+            faults.append(f"{name}.lr: must be above 0, not {stage.lr}")
+        if not 0 <= stage.decay <= 1:
+            faults.append(f"{name}.decay: must be from 0 to 1, not {stage.decay}")
+        for length in ("minutes", "samples"):
+            if (getattr(stage, length) or 0) < 0:
+                faults.append(f"{name}.{length}: must not be negative")
+    if not 0 <= recipe.data.margin < 0.4:
+        faults.append(f"data.margin: must be from 0 to 0.4, not {recipe.data.margin}")
+    if recipe.data.held_out < 1:
+        faults.append(f"data.held_out: must be at least 1, not {recipe.data.held_out}")
+    if recipe.data.max_tokens + recipe.model.image_tokens + 32 > recipe.model.positions:
+        faults.append("model.positions: too few for the image tokens, the prompt and data.max_tokens")
+    if recipe.device not in ("auto", "cpu") and not recipe.device.startswith("cuda"):
+        faults.append(f"device: must be auto, cpu or cuda, not {recipe.device!r}")
+    return faults
