@@ -76,6 +76,7 @@ def score(
     many = Path(source).is_dir() or Path(source).suffix.lower() == ".jsonl"
     tasks = _tasks(source, truth, many, partial)
     from cadcoder.sandbox import Executor
+    from cadcoder.scoring import OURS
 
     with only_results_on_stdout() as write, Executor(workers=min(workers, len(tasks)), timeout=timeout) as executor:
 
@@ -88,12 +89,12 @@ def score(
                 rows.append(row)
                 advance()
                 if as_json:
-                    show(json.dumps(_shown(row) if many else {**_shown(row), "id": Path(source).stem}))
+                    show(json.dumps(_shown(row)))
         if many:
             _show_summary(rows, as_json, show)
-        elif not as_json:
+        elif not as_json and rows[0]["outcome"] != OURS:
             _show_one(rows[0], show)
-    faults = [r for r in rows if r["outcome"] == "harness_error"]
+    faults = [r for r in rows if r["outcome"] == OURS]
     if faults:
         first = faults[0]
         raise CadCoderError(

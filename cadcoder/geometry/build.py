@@ -239,7 +239,8 @@ def _tool(
     low, high = -extrude.backward / unit, extrude.forward / unit
     on_grid = _aligned(axes[:, 2])
     if not on_grid:
-        low, high = low - OVERLAP, high + OVERLAP
+        longer = 2 * OVERLAP if extrude.operation is Operation.CUT else OVERLAP  # a cut goes right through
+        low, high = low - longer, high + longer
     groups = _contours(extrude.sketch, rings, index)
     first = _facets(extrude.sketch, [c for group in groups for c in group], labels, surfaces)
     wall = first + 2

@@ -13,6 +13,8 @@ from cadcoder.geometry.solid import FloatArray, IntArray, Solid, as_manifold
 
 #: Vertices closer than this fraction of the size are one: files with 32-bit numbers hold about seven digits.
 WELD = 1e-6
+#: Holes are filled only if they make up no more than this fraction of the surface.
+FILLED = 0.1
 
 
 def solid_from_triangles(vertices: ArrayLike, faces: ArrayLike) -> Solid:
@@ -37,16 +39,23 @@ def solid_from_triangles(vertices: ArrayLike, faces: ArrayLike) -> Solid:
         solid = _close(v, f, note)
         if solid is not None:
             return solid
+    solid = _repaired(v, f)
+    if solid is None:
+        raise InputError("the mesh is not closed: it has holes or faces that cross; repair it, or export the part anew")
+    return solid
+
+
+def _repaired(vertices: FloatArray, faces: IntArray) -> Solid | None:
+    """Make windings consistent and fill holes; None where that does not close it or would invent much of it."""
     import trimesh
 
-    repaired: Any = trimesh.Trimesh(v, f, process=True)
+    mesh: Any = trimesh.Trimesh(vertices, faces, process=True)
     repair: Any = trimesh.repair
-    repair.fix_normals(repaired, multibody=True)
-    repair.fill_holes(repaired)
-    solid = _close(np.asarray(repaired.vertices), np.asarray(repaired.faces), ("repaired",))
-    if solid is None:
-        raise InputError("the mesh is not closed: it has holes or faces that cross; repair it or use a STEP file")
-    return solid
+    repair.fix_normals(mesh, multibody=True)
+    before = float(mesh.area)
+    repair.fill_holes(mesh)
+    solid = _close(np.asarray(mesh.vertices), np.asarray(mesh.faces), ("repaired",))
+    return solid if solid is not None and abs(solid.area - before) <= FILLED * before else None
 
 
 def weld(vertices: FloatArray, faces: IntArray, tolerance: float) -> tuple[FloatArray, IntArray]:

@@ -84,7 +84,8 @@ def solids_of(shape: Any) -> list[Any]:
     found = list(_explore(shape, TopAbs_ShapeEnum.TopAbs_SOLID))
     if not found:
         for shell in _explore(shape, TopAbs_ShapeEnum.TopAbs_SHELL):
-            found.append(BRepBuilderAPI_MakeSolid(TopoDS.Shell_s(shell)).Solid())
+            if BRep_Tool.IsClosed_s(shell):
+                found.append(BRepBuilderAPI_MakeSolid(TopoDS.Shell_s(shell)).Solid())
     return found
 
 
@@ -101,11 +102,12 @@ def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR) -> 
     """
     solids = solids_of(shape)
     if not solids:
-        raise InputError("the shape holds no solid (only faces, edges or points)")
+        raise InputError("the shape holds no solid (only open faces, edges or points)")
     low, high = bounds(shape)
     size = float(np.linalg.norm(high - low))
     if not np.isfinite(size) or size <= 0:
         raise InputError("the shape is empty or has no finite size")
+    BRepTools.Clean_s(shape)  # a finer mesh from before would be kept
     parts = []
     for solid in solids:
         BRepMesh_IncrementalMesh(solid, linear * size, False, angular, False)
@@ -156,6 +158,8 @@ def _triangles(shape: Any) -> tuple[Any, Any]:
     """Return the tessellation's (vertices (V, 3), faces (F, 3)), face by face, not welded."""
     vertices, faces, start = [], [], 0
     for found in _explore(shape, TopAbs_ShapeEnum.TopAbs_FACE):
+        if found.Orientation() in (TopAbs_Orientation.TopAbs_INTERNAL, TopAbs_Orientation.TopAbs_EXTERNAL):
+            continue  # a sheet that a boolean left hanging in the solid: it bounds nothing
         face = TopoDS.Face_s(found)
         location = TopLoc_Location()
         mesh = BRep_Tool.Triangulation_s(face, location)

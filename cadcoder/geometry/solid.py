@@ -279,4 +279,9 @@ class Solid:
         return f"Solid({len(self.vertices)} vertices, {len(self.faces)} faces, {x:.4g} x {y:.4g} x {z:.4g})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"vertices": self.vertices, "faces": self.faces, "notes": self.notes}
+        return {"vertices": self.vertices, "faces": self.faces, "notes": self.notes, "surfaces": self.surfaces}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.vertices.flags.writeable = False
+        self.faces.flags.writeable = False
