@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import struct
@@ -82,6 +83,7 @@ def _statement(code: int, value: int, jump_true: int = 0, jump_false: int = 0) -
     return struct.pack("=HBBI", code, jump_true, jump_false, value & 0xFFFFFFFF)
 
 
+@functools.cache  # so that children inherit the zygote's, whose pid is theirs in a pid_ns
 def program(pid: int, machine: str) -> bytes:
     """The filter for a process whose id, as it sees it, is ``pid``.
 

@@ -9,7 +9,9 @@ sockets that they hand to their children and close.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 import resource
 import shutil
 import signal
@@ -21,7 +23,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from cadcoder.sandbox import layers, linux
+from cadcoder.sandbox import layers, linux, seccomp
 from cadcoder.sandbox.frames import encode
 from cadcoder.sandbox.layers import Plan
 from cadcoder.sandbox.limits import Limits
@@ -53,6 +55,8 @@ def main(fd: int, without: Collection[str]) -> NoReturn:
     base_bytes = _address_space()
     if "root_fs" in namespaces:
         layers.build_root(folder, readable)
+    with contextlib.suppress(OSError):
+        seccomp.program(1, platform.machine())
     child_layers, missing = _probe_child_layers(Plan(namespaces, (), readable, base_bytes), folder, without)
     plan = Plan(namespaces, child_layers, readable, base_bytes)
     ready = {"layers": plan.names, "missing": missing, "folder": folder, "idle_peak": _idle_peak()}

@@ -6,6 +6,8 @@ folder of the caller's with a ``secret.txt`` in it and for the home folder.
 
 import os
 import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -83,3 +85,31 @@ def test_the_executor_is_never_at_fault(report):
     counts = Counter(outcome.status for outcome in report["outcomes"].values())
     assert counts["harness_error"] == 0
     assert len(ATTACKS) >= 60
+
+
+@pytest.mark.parametrize("without", [(), ("user_ns", "net_ns", "ipc_ns", "uts_ns", "pid_ns", "root_fs")])
+def test_all_ends_when_the_caller_is_killed(without):
+    """Even a script that is running, and the folder: nobody is left to clean up but the processes themselves."""
+    code = (
+        "import threading, time\nfrom cadcoder.sandbox import Executor\n"
+        f"pool = Executor(workers=1, timeout=600, without={without!r})\n"
+        "threading.Thread(target=pool.run, args=('while True: pass',)).start()\ntime.sleep(0.7)\n"
+        "print(pool._zygote._process.pid, pool._zygote.folder, flush=True)\ntime.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as caller:
+        janitor, folder = caller.stdout.readline().split()
+        processes = {int(janitor), *descendants(int(janitor))}
+        caller.kill()
+    assert len(processes) >= 3
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (os.path.exists(folder) or any(map(alive, processes))):
+        time.sleep(0.05)
+    assert not os.path.exists(folder) and not any(map(alive, processes))
+
+
+def alive(pid):
+    """Whether a process is there and no zombie, which only its foreign parent can remove."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
