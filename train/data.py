@@ -32,7 +32,6 @@ def bucket(length: int) -> int:
     return next((b for b in BUCKETS if b >= length), -(-length // BUCKETS[-1]) * BUCKETS[-1])
 
 
-
 @dataclass(frozen=True, slots=True)
 class CacheKey:
     """What decides the content of a cached shard."""

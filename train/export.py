@@ -80,16 +80,17 @@ def card_section(recipe: Recipe, training: dict[str, Any]) -> str:
     lines = [
         "## Training",
         "",
-        f"Recipe `{recipe.name}`, seed {recipe.seed}, commit `{training['commit']}`. CLIP vision tower: {m.vision_layers}"
-        f" layers of width {m.vision_width} on {m.image}x{m.image} pixels in patches of {m.patch}"
+        f"Recipe `{recipe.name}`, seed {recipe.seed}, commit `{training['commit']}`. CLIP vision tower:"
+        f" {m.vision_layers} layers of width {m.vision_width} on {m.image}x{m.image} pixels in patches of {m.patch}"
         f" ({m.image_tokens} image tokens); Llama decoder: {m.layers} layers of width {m.width}.",
         "",
         "| stage | samples | minutes | samples/s | held-out loss | best |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, s in training["stages"].items():
+        seen, seconds = s["samples_seen"], s["seconds"]
         lines.append(
-            f"| {name} | {s['samples_seen']:,} | {s['seconds'] / 60:.1f} | {s['samples_seen'] / max(1, s['seconds']):.1f}"
+            f"| {name} | {seen:,} | {seconds / 60:.1f} | {seen / max(1, seconds):.1f}"
             f" | {s['held_out_loss']:.4f} | {s['best_held_out_loss']:.4f} |"
         )
     sizes = ", ".join(f"{k} {v}" for k, v in asdict(m).items())

@@ -39,12 +39,10 @@ def build_clip(sizes: Sizes, tokenizer: Any, max_tokens: int) -> Any:
 def vision_job(clip: Any) -> Job:
     """Return the stage that trains a ``CLIPModel`` on pairs."""
 
-    def loss(
-        images: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(images: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         out = clip(input_ids=ids, pixel_values=pixel_values(images), return_loss=True)
         logits = out.logits_per_text.float()
         hits = (logits.argmax(1) == torch.arange(len(logits), device=logits.device)).float().mean()
-        return out.loss.float(), {"accuracy": float(hits), "scale": float(clip.logit_scale.exp())}
+        return out.loss.float(), {"accuracy": float(hits), "scale": float(clip.logit_scale.detach().exp())}
 
     return Job("vision", clip, clip, loss)

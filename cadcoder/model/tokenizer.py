@@ -117,7 +117,8 @@ def wrap(vocab: dict[str, int], merges: list[tuple[str, ...]]) -> Any:
     )
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS])
-    return PreTrainedTokenizerFast(
+    kind: Any = PreTrainedTokenizerFast
+    return kind(
         tokenizer_object=backend,
         pad_token=PAD,
         bos_token=BOS,
