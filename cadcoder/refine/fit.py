@@ -20,7 +20,6 @@ from cadcoder.refine.numbers import Numbers
 from cadcoder.refine.starts import simple_parts
 
 if TYPE_CHECKING:
-    from cadcoder.geometry.solid import Solid
     from cadcoder.render.compare import Observation
 
 #: Time limit of a search, how many scripts are fitted a little, and how many of them to the end.
@@ -104,15 +103,13 @@ def fit(
         seed: of the order in which numbers are tried.
         hops: how often the search may leave a local optimum.
     """
-    from cadcoder.render.compare import likeness
-
     try:
         start = emit(parse(code), "plain", 0.01)
     except InputError:
         return None
 
-    def measure(solid: Solid) -> float:
-        return likeness(observation, solid)
+    def measure(text: str) -> float:
+        return score(text, observation)
 
     deadline = time.monotonic() + seconds
     state = Fit(start, -1.0, -1.0)
@@ -128,24 +125,30 @@ def fit(
     return state
 
 
-def _score(code: str, measure: Callable[[Solid], float], state: Fit) -> float:
-    """Return the likeness of a script's solid, or -1 where it builds nothing."""
-    from cadcoder.geometry.build import build
-
+def _score(code: str, measure: Callable[[str], float], state: Fit) -> float:
+    """Return the likeness of a script, remembered."""
     known = state._seen.get(code)
     if known is not None:
         return known
-    try:
-        value = measure(build(parse(code), np.pi / 24))
-    except InputError:
-        value = -1.0
+    value = measure(code)
     state.tried += 1
     state._seen[code] = value
     return value
 
 
+def score(code: str, observation: Observation) -> float:
+    """Return how alike the drawing of a script and a picture are, or -1 where it builds nothing."""
+    from cadcoder.geometry.build import build
+    from cadcoder.render.compare import likeness
+
+    try:
+        return likeness(observation, build(parse(code), np.pi / 24))
+    except InputError:
+        return -1.0
+
+
 def _search(
-    state: Fit, numbers: Numbers, measure: Callable[[Solid], float], rng: np.random.Generator, deadline: float
+    state: Fit, numbers: Numbers, measure: Callable[[str], float], rng: np.random.Generator, deadline: float
 ) -> None:
     """Pattern search (Hooke and Jeeves, 1961) with a step of its own for each variable."""
     values = list(numbers.values)
@@ -171,7 +174,7 @@ def _search(
                 steps[i] *= 0.4
 
 
-def _hop(state: Fit, measure: Callable[[Solid], float], rng: np.random.Generator, deadline: float, hops: int) -> None:
+def _hop(state: Fit, measure: Callable[[str], float], rng: np.random.Generator, deadline: float, hops: int) -> None:
     """Leave a local optimum: shake some of the lengths, search again, and keep what is better."""
     for _ in range(hops):
         if state.likeness >= GOOD_ENOUGH or time.monotonic() > deadline:
@@ -189,7 +192,7 @@ def _hop(state: Fit, measure: Callable[[Solid], float], rng: np.random.Generator
             state.code, state.likeness = trial.code, trial.likeness
 
 
-def _round(state: Fit, measure: Callable[[Solid], float]) -> None:
+def _round(state: Fit, measure: Callable[[str], float]) -> None:
     """Round the numbers as far as the picture does not mind: to whole numbers, halves or tenths."""
     for step in (1.0, 0.5, 0.1):
         numbers = Numbers(state.code)
