@@ -203,7 +203,7 @@ def centered(program: Program) -> Program:
     This is the frame that the model writes in: the first sketch needs no origin, and what is symmetric has
     coordinates that say so.
     """
-    first = standard_plane(program.extrudes[0]).sketch
+    first = based_plane(standard_plane(program.extrudes[0])).sketch
     boxes = [p.outer.bounds() for p in first.profiles]
     cx = (min(b[0] for b in boxes) + max(b[2] for b in boxes)) / 2
     cy = (min(b[1] for b in boxes) + max(b[3] for b in boxes)) / 2

@@ -12,7 +12,6 @@ from cadcoder.geometry.occ import mesh_shape, volume
 from cadcoder.geometry.solid import Solid
 from cadcoder.program import Arc, Circle, Extrude, Loop, Plane, Program
 
-
 #: Without the phase that explains a failure, which takes longer than all others together.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 
