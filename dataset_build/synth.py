@@ -90,8 +90,10 @@ def _finish(raw: Program) -> Program | None:
     if len(text) > MAX_CODE:
         return None
     program = parse(text)
-    steps = [build(Program(program.extrudes[: i + 1]), math.pi / 12) for i in range(len(program.extrudes))]
-    done = steps[-1]
+    steps = [build(Program(program.extrudes[: i + 1]), math.pi / 12) for i in range(len(program.extrudes) - 1)]
+    # The last one as it will be drawn: a loop may cross itself on a finer arc only.
+    done = build(program)
+    steps.append(done)
     extent = np.ptp(done.bounds, axis=0)
     if done.n_bodies != 1 or not 97.0 <= extent.max() <= 103.0 or extent.min() < 0.5:
         return None
