@@ -40,6 +40,17 @@ _BOOLEANS: dict[type[ast.operator], Operation] = {
 }
 
 
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "math.cos": math.cos,
+    "math.degrees": math.degrees,
+    "math.radians": math.radians,
+    "math.sin": math.sin,
+    "math.sqrt": math.sqrt,
+    "math.tan": math.tan,
+}
+
+
 def parse(code: str) -> Program:
     """Return the program that a CadQuery script describes.
 
@@ -166,7 +177,13 @@ class _Reader:
         return number(_ARITHMETIC[type(op)](number(a, "an operand"), number(b, "an operand")), "a result")
 
     def call(self, node: ast.Call) -> Any:
-        """Return the value of a chain of calls."""
+        """Return the value of a chain of calls, or a number of the math module."""
+        function = _FUNCTIONS.get(_dotted(node.func) or "")
+        if function is not None and len(node.args) == 1 and not node.keywords:
+            try:
+                return number(function(number(self.value(node.args[0]), "an argument")), "a result")
+            except ValueError as error:
+                raise InputError(f"{_dotted(node.func)}(): {error}") from None
         # A script is one long chain of calls: walk it with a loop, since a nested one could exhaust the stack.
         links: list[ast.Call] = []
         base: ast.expr = node

@@ -14,7 +14,6 @@ from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.program import Program, canonical, centered, emit, merge_new_bodies, parse, scaled
 
-
 #: Facets small enough for volumes to 1e-3 even of shallow arcs.
 FINE = math.pi / 500
 
