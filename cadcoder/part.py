@@ -96,6 +96,11 @@ class Part:
     seconds: float = 0.0
     run: Run | None = field(default=None, repr=False)
 
+    @property
+    def extents(self) -> tuple[float, float, float]:
+        """Side lengths of the exact shape's axis-aligned box, in ``unit``."""
+        return exact_extents(self.outcome, self.solid)
+
     @cached_property
     def program(self) -> Program | None:
         """The script as data, or None where it says more than a sketch-extrude program can."""
@@ -151,7 +156,7 @@ class Part:
             "code": self.code,
             "style": self.style,
             "unit": self.unit,
-            "extents": [float(v) for v in self.solid.extents],
+            "extents": list(self.extents),
             "likeness": self.likeness,
             "chosen": self.chosen,
             "candidates": [c.to_json() for c in self.candidates],
@@ -164,7 +169,7 @@ class Part:
         return draw_png(self.solid)
 
     def __repr__(self) -> str:
-        x, y, z = (f"{v:.4g}" for v in self.solid.extents)
+        x, y, z = (f"{v:.4g}" for v in self.extents)
         return f"Part({x} x {y} x {z} {self.unit}, {len(self.code.splitlines())} lines, {self.style})"
 
 
@@ -192,6 +197,15 @@ def run_exports(code: str, kinds: tuple[str, ...], run: Run | None = None) -> di
     if missing:
         raise InputError(f"the part cannot be exported as {', '.join(missing)}: {outcome.message or 'no file came'}")
     return {k: outcome.files[k] for k in kinds}
+
+
+def exact_extents(outcome: Outcome, solid: Solid) -> tuple[float, float, float]:
+    """Return the side lengths of the exact shape's box, or of the mesh's, which chords make a little smaller."""
+    if outcome.bounds is None:
+        x, y, z = (float(v) for v in solid.extents)
+        return x, y, z
+    low, high = outcome.bounds
+    return high[0] - low[0], high[1] - low[1], high[2] - low[2]
 
 
 def describe(outcome: Outcome) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
 MORE_ROUNDS, MORE_CANDIDATES = 3, 4
 #: Scripts that the model writes at the same time (pictures times candidates).
-BATCH = 16
+BATCH = 32
 #: Seconds for fitting one candidate's numbers to the picture, and for each candidate more.
 FIT_SECONDS, FIT_SECONDS_MORE = 1.2, 0.5
 #: Seconds and megabytes that one script may take.

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from cadcoder.errors import InputError, NoValidScript
-from cadcoder.part import Run, describe
+from cadcoder.part import Run, describe, exact_extents
 from cadcoder.program.canonical import scaled
+from cadcoder.program.editable import editable
 from cadcoder.program.emit import emit
 from cadcoder.program.parse import parse
 
@@ -69,7 +70,7 @@ def finish(draft: Draft, style: Style, size: Size | None, run: Run) -> Draft:
     Raises:
         NoValidScript: if it cannot be brought to the size in any style.
     """
-    factor = size.factor([float(v) for v in draft.solid.extents]) if size else 1.0
+    factor = size.factor(exact_extents(draft.outcome, draft.solid)) if size else 1.0
     unit = size.unit if size else draft.unit
     target = draft.solid.scaled(factor) if size else draft.solid
     volume = (draft.outcome.volume or draft.solid.volume) * factor**3
@@ -103,33 +104,28 @@ def _versions(draft: Draft, style: Style, factor: float, unit: str | None) -> It
     if program is not None and style != "raw":
         if factor != 1.0:
             program = scaled(program, factor)
-        longest = factor * float(max(draft.solid.extents))
+        longest = factor * max(exact_extents(draft.outcome, draft.solid))
         step = 10.0 ** (math.floor(math.log10(longest) + 1e-9) - 4)
         for name in STYLES[STYLES.index(style) : -1]:
             # The first rounding is one ten-thousandth of the part; a thin plate may need finer ones.
             for rounding in (step, step / 100, None):
                 try:
-                    code = _write(program, name, rounding)
+                    code = _write(program, name, rounding, unit)
                 except InputError:  # what this style cannot say, a plainer one can
                     break
-                yield name, _with_unit(code, unit)
+                yield name, code
     if factor == 1.0:
         yield "raw", draft.code
     else:
         yield "raw", rescaled(draft.code, factor, draft.outcome.result_name, unit)
 
 
-def _write(program: Program, style: Style, rounding: float | None) -> str:
-    if style == "plain":
-        return emit(program, "plain", rounding)
-    from cadcoder.program.editable import write
-
-    return write(program, step=rounding)
-
-
-def _with_unit(code: str, unit: str | None) -> str:
-    """Say the unit at the top of a script whose numbers are real lengths."""
-    return f"# all lengths in {unit}\n{code}" if unit else code
+def _write(program: Program, style: Style, rounding: float | None, unit: str | None) -> str:
+    """Return the program's text; where its numbers are real lengths, their unit is said at the top."""
+    if style == "editable":
+        return editable(program, unit=unit, step=rounding)
+    text = emit(program, "plain", rounding)
+    return f"# All lengths in {unit}.\n{text}" if unit else text
 
 
 def rescaled(code: str, factor: float, result_name: str | None, unit: str | None = None) -> str:
@@ -148,7 +144,7 @@ def rescaled(code: str, factor: float, result_name: str | None, unit: str | None
         raise InputError("the script cannot be scaled: its result is not in a variable")
     n = result_name
     return (
-        f"{code.rstrip()}\n\n# scaled to the real size{f', all lengths in {unit}' if unit else ''}\n"
+        f"{code.rstrip()}\n\n# Scaled to the real size.{f' All lengths in {unit}.' if unit else ''}\n"
         f"scale = {factor!r}\n"
         f'if hasattr({n}, "newObject"):\n'
         f"    {n} = {n}.newObject([shape.scale(scale) for shape in {n}.vals()])\n"

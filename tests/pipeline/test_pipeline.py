@@ -126,12 +126,13 @@ def test_style_and_size(
     part = pipeline.generate(PICTURE, Options(size=size, style=style, refine=False))  # type: ignore[arg-type]
     assert part.style == style
     assert part.unit == unit
+    assert np.allclose(part.extents, extents, rtol=1e-4)
     assert np.allclose(part.solid.extents, extents, rtol=2e-3)
     assert part.program is not None or style == "raw"
     again = pipeline.run(part.code)
     assert again.ok
     if size is not None:
-        assert f"all lengths in {unit}" in part.code
+        assert f"All lengths in {unit}" in part.code
 
 
 @pytest.mark.parametrize("code", [CONE, SOLID])
