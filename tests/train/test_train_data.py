@@ -21,7 +21,7 @@ KEY = CacheKey(16, Framing(), 100, "t")
 
 
 def _encode(texts):
-    return [[10 + ord(c) for c in t[60:80] if c.isdigit()] * (1 + len(t) % 3) for t in texts]
+    return [[10 + ord(c) for c in t[-(20 + sum(map(ord, t)) % 40) :]] for t in texts]
 
 
 def _cache(folder):
