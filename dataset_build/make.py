@@ -55,7 +55,7 @@ def make(part: Part, name: str, images: bool = True) -> Sample | Reject:
 
 def _proved(part: Part) -> tuple[Program, Solid, str]:
     """Return (program, its solid, a script that is known to build it)."""
-    solid = _built(part.program)
+    solid = part.solid if part.solid is not None else _built(part.program)
     if part.box is not None:
         _check_box(part.program, solid, part.box)
     if not part.synthetic:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.geometry.solid import Solid
 from cadcoder.program.types import Program
 from dataset_build.readers import deepcad_json, deepcad_vec
 from dataset_build.readers.deepcad_json import Box
@@ -27,6 +28,7 @@ class Part:
         seed: what the synthesiser was given; -1 for real parts.
         box: what the source says the part's box is, where it says so.
         synthetic: whether it is in canonical form and on a grid already.
+        solid: what the program builds, where that is known already.
     """
 
     program: Program
@@ -34,6 +36,7 @@ class Part:
     seed: int = -1
     box: Box | None = None
     synthetic: bool = False
+    solid: Solid | None = None
 
 
 class Source(Protocol):
@@ -68,11 +71,12 @@ class Synthetic:
 
     def part(self, index: int) -> Part | Reject:
         """Draw the part."""
-        from dataset_build.synth import sample
+        from dataset_build.synth import sample_solid
 
         seed = self.seed * SEED_STRIDE + index
         try:
-            return Part(sample(seed), "synthetic", seed, synthetic=True)
+            program, solid = sample_solid(seed)
+            return Part(program, "synthetic", seed, synthetic=True, solid=solid)
         except CadCoderError as e:
             return Reject(Reason.BUILD_FAILED, self.name(index), "", str(e))
 

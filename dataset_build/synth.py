@@ -72,34 +72,47 @@ def sample(seed: int) -> Program:
         A canonical program that builds to one closed body, its longest side 100 within the grid, and that
         ``parse(emit(program, step=0.5))`` gives back.
     """
+    return sample_solid(seed)[0]
+
+
+def sample_solid(seed: int) -> tuple[Program, Solid]:
+    """Return the part of a seed and the solid that it builds; see :func:`sample`."""
     rng = np.random.default_rng([seed, 1])
     while True:
         try:
-            program = _finish(_grow(rng))
+            found = _finish(_grow(rng))
         except InputError:
             continue  # did not build, or lost a loop to the grid: draw again
-        if program is not None:
-            return program
+        if found is not None:
+            return found
 
 
-def _finish(raw: Program) -> Program | None:
-    """Return the part scaled, centred and on the grid, or None where it is not worth having."""
-    solid = build(raw, math.pi / 12)
-    size = float(np.ptp(solid.bounds, axis=0).max())
-    text = emit(snap(centered(scaled(raw, LONGEST / size))), "plain", FINE)
+def _finish(raw: Program) -> tuple[Program, Solid] | None:
+    """Return the part scaled, centred and on the grid, and its solid, or None where it is not worth having."""
+    text = emit(snap(centered(scaled(raw, LONGEST / _longest(raw)))), "plain", FINE)
     if len(text) > MAX_CODE:
         return None
     program = parse(text)
-    steps = [build(Program(program.extrudes[: i + 1]), math.pi / 12) for i in range(len(program.extrudes) - 1)]
-    # The last one as it will be drawn: a loop may cross itself on a finer arc only.
-    done = build(program)
-    steps.append(done)
-    extent = np.ptp(done.bounds, axis=0)
-    if done.n_bodies != 1 or not 97.0 <= extent.max() <= 103.0 or extent.min() < 0.5:
+    solid = build(program)
+    extent = np.ptp(solid.bounds, axis=0)
+    if solid.n_bodies != 1 or not 97.0 <= extent.max() <= 103.0 or extent.min() < 0.5:
         return None
+    n = len(program.extrudes)
+    steps = [build(Program(program.extrudes[: i + 1]), math.pi / 12) for i in range(n if n > 1 else 0)]
     if any(_unchanged(a, b) for a, b in zip(steps, steps[1:], strict=False)):
         return None
-    return program
+    return program, solid
+
+
+def _longest(program: Program) -> float:
+    """Return the longest side of the box round all that is added; what is cut off it shows in the solid only."""
+    corners = []
+    for e in program.extrudes:
+        if e.operation is not Operation.CUT:
+            boxes = [p.outer.bounds() for p in e.sketch.profiles]
+            for x, y in ((b[i], b[j]) for b in boxes for i in (0, 2) for j in (1, 3)):
+                corners += [e.sketch.plane.to_world((x, y), h) for h in (-e.backward, e.forward)]
+    return float(np.ptp(np.array(corners), axis=0).max())
 
 
 def _unchanged(before: Solid, after: Solid) -> bool:
