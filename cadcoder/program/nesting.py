@@ -65,15 +65,17 @@ def _ranks(values: Sequence[float], gap: float) -> list[int]:
 
 def _without_pairs(loops: list[Loop]) -> list[Loop]:
     """Return the loops, in order, less those that coincide with another, two by two."""
-    left: list[Loop] = []
+    left: list[tuple[float, Loop]] = []  # with the place of the lowest edge, which twins share
     for loop in loops:
-        # Loops that coincide are equal in area, so that they are neighbours but for others of that area.
-        twin = next((i for i in range(len(left) - 1, -1, -1) if coincide(left[i], loop)), None)
+        x0, y0, x1, y1 = loop.bounds()
+        slack = 2 * EQUAL * max(x1 - x0, y1 - y0)
+        near = [i for i in range(len(left)) if abs(left[i][0] - y0) <= slack]
+        twin = next((i for i in near if coincide(left[i][1], loop)), None)
         if twin is None:
-            left.append(loop)
+            left.append((y0, loop))
         else:
             del left[twin]
-    return left
+    return [loop for _, loop in left]
 
 
 def arranged(extrude: Extrude) -> list[Extrude]:

@@ -49,6 +49,30 @@ def difference(a: Program, b: Program) -> float:
     return most / size
 
 
+def loose_difference(a: Program, b: Program) -> float:
+    """As :func:`difference`, whatever the order of the loops: rounding may change which of two is the larger."""
+    if [e.operation for e in a.extrudes] != [e.operation for e in b.extrudes]:
+        return math.inf
+    most = size = 1e-300
+    for e, f in zip(a.extrudes, b.extrudes, strict=True):
+        ours, theirs = list(e.sketch.loops()), list(f.sketch.loops())
+        if len(ours) != len(theirs):
+            return math.inf
+        ends = [
+            math.dist(v.to_world((0.0, 0.0), h), w.to_world((0.0, 0.0), k))
+            for v, h, w, k in (
+                (e.sketch.plane, e.forward, f.sketch.plane, f.forward),
+                (e.sketch.plane, -e.backward, f.sketch.plane, -f.backward),
+            )
+        ]
+        most = max(most, *ends)
+        for loop in ours:
+            box = (*loop.bounds(), loop.signed_area() ** 0.5)
+            most = max(most, min(math.dist(box, (*q.bounds(), q.signed_area() ** 0.5)) for q in theirs))
+            size = max(size, *(abs(v) for v in box))
+    return most / size
+
+
 def swept(extrude: Extrude) -> float:
     """The volume of one extrude by itself."""
     areas = [abs(p.outer.signed_area()) - sum(abs(h.signed_area()) for h in p.holes) for p in extrude.sketch.profiles]
