@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cadcoder.program.canonical import canonical
-from cadcoder.program.emit import alike, parts, standard_name
+from cadcoder.program.emit import standard_name
 from cadcoder.program.features import Feature, feature, hole_word, is_ring
+from cadcoder.program.gencad import METHODS
 from cadcoder.program.layout import Layout, place_points
 from cadcoder.program.parameters import Levels, Parameters, Sum
 from cadcoder.program.shapes import Shape, describe
+from cadcoder.program.sketches import alike, parts
 from cadcoder.program.types import Extrude, Loop, Operation, Plane, Program
 
 #: A statement longer than this is broken into one call a line.
 WIDTH = 96
-_METHODS = {Operation.JOIN: "union", Operation.NEW: "union", Operation.CUT: "cut", Operation.INTERSECT: "intersect"}
 
 
 def editable(program: Program, *, unit: str | None = "mm", source: str | None = None, step: float | None = None) -> str:
@@ -71,7 +72,7 @@ class _Writer:
         local = self.parameters.fresh(found.word + ("s" if len(extrude.sketch.profiles) > 1 else ""))
         separate = ", clean=False" if extrude.operation is Operation.NEW else ""
         lines += statement(local, calls)
-        return [*lines, f"result = result.{_METHODS[extrude.operation]}({local}{separate})"]
+        return [*lines, f"result = result.{METHODS[extrude.operation]}({local}{separate})"]
 
     def chain(self, extrude: Extrude, found: Feature, axes: Axes) -> list[str]:
         """Return the calls that make an extrude."""

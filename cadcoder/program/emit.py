@@ -8,24 +8,22 @@ chain an extrude, CadQuery's own shapes and point patterns, one number an axis-p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cadcoder.errors import InputError
+from cadcoder.program.gencad import METHODS, gencad
 from cadcoder.program.patterns import Grid, Ring, find_pattern
-from cadcoder.program.regions import holds, inner_point, touching
-from cadcoder.program.shapes import Shape, describe
+from cadcoder.program.shapes import Shape
+from cadcoder.program.sketches import alike, parts
 from cadcoder.program.types import (
     STANDARD_PLANES,
     Arc,
     Circle,
     Extrude,
-    Line,
     Loop,
     Operation,
     Plane,
     Point,
-    Profile,
     Program,
     Vector,
 )
@@ -46,7 +44,7 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
         InputError: for a dialect that is not known.
     """
     if dialect == "gencad":
-        return _gencad(program)
+        return gencad(program)
     if dialect != "plain":
         raise InputError(f"there is no dialect {dialect!r}; use 'plain' or 'gencad'")
     fmt = Format(step)
@@ -59,11 +57,8 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
             # A body of its own: united without merging faces across the seam.
             lines.append(f"{RESULT} = {RESULT}.union({chain}, clean=False)")
         else:
-            lines.append(f"{RESULT} = {RESULT}.{_METHODS[e.operation]}({chain})")
+            lines.append(f"{RESULT} = {RESULT}.{METHODS[e.operation]}({chain})")
     return "\n".join(lines) + "\n"
-
-
-_METHODS = {Operation.JOIN: "union", Operation.CUT: "cut", Operation.INTERSECT: "intersect", Operation.NEW: "union"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,44 +109,6 @@ def _plain_prism(extrude: Extrude, loops: list[Loop], fmt: Format) -> str:
     return "".join(calls + plain_loops(loops, fmt)) + end
 
 
-def parts(profiles: tuple[Profile, ...]) -> tuple[list[Loop], list[list[Loop]], tuple[Profile, ...]]:
-    """Return what one CadQuery sketch can hold of the profiles, holes to be cut after it, and profiles to be added.
-
-    CadQuery 2 hands all wires of a sketch to one ``BRepBuilderAPI_MakeFace``, which takes an island in a hole for
-    another hole and makes an invalid face of wires that touch.
-    """
-    if len(profiles) == 1 and not profiles[0].holes:
-        return [profiles[0].outer], [], ()
-    main: list[Loop] = []
-    taken: list[Profile] = []
-    cuts: list[list[Loop]] = []
-    rest: list[Profile] = []
-    for p in profiles:
-        if any(_hampers(q, p) for q in taken):
-            rest.append(p)
-            continue
-        taken.append(p)
-        sound: list[Loop] = []
-        for hole in p.holes:
-            if not any(touching(hole, other) for other in (p.outer, *sound)):
-                sound.append(hole)
-                continue
-            group = next((g for g in cuts if not any(touching(hole, other) for other in g)), None)
-            if group is None:
-                cuts.append([hole])
-            else:
-                group.append(hole)
-        main += [p.outer, *sound]
-    return main, cuts, tuple(rest)
-
-
-def _hampers(p: Profile, q: Profile) -> bool:
-    """Whether two profiles cannot be in one sketch."""
-    if touching(p.outer, q.outer):
-        return True
-    return holds(p.outer, inner_point(q.outer)) or holds(q.outer, inner_point(p.outer))
-
-
 def standard_name(plane: Plane) -> str | None:
     """Return CadQuery's name for the directions of a plane, or None."""
     for name, (x, n) in STANDARD_PLANES.items():
@@ -192,21 +149,6 @@ def plain_loops(loops: list[Loop], fmt: Format) -> list[str]:
         calls.append(shape_call(group[0], fmt))
         here = there
     return calls
-
-
-def alike(loops: list[Loop], key: Callable[[Shape], str]) -> list[list[Shape] | Loop]:
-    """Return the loops in order, named shapes of equal ``key`` together where the first of them is."""
-    groups: list[list[Shape] | Loop] = []
-    index: dict[str, list[Shape]] = {}
-    for loop in loops:
-        shape = describe(loop)
-        if shape is None:
-            groups.append(loop)
-        elif key(shape) in index:
-            index[key(shape)].append(shape)
-        else:
-            groups.append(index.setdefault(key(shape), [shape]))
-    return groups
 
 
 def shape_call(shape: Shape, fmt: Format) -> str:
@@ -274,69 +216,4 @@ def _path(loop: Loop, fmt: Format) -> str:
         else:
             calls.append(f".lineTo({end[0]}, {end[1]})")
         at = end
-    return "".join(calls) + ".close()"
-
-
-def _gencad(program: Program) -> str:
-    lines = ["import cadquery as cq"]
-    k = 0
-    for i, e in enumerate(program.extrudes):
-        plane, distance, both = e.sketch.plane, e.forward, ""
-        if e.is_symmetric:
-            both = ", both=True"
-        elif e.backward != 0:
-            distance = e.forward + e.backward
-            if e.forward == 0:
-                distance = -e.backward
-            else:
-                # The dialect has no two-sided extent: the plane moves to where the solid begins.
-                plane = Plane(plane.to_world((0.0, 0.0), -e.backward), plane.x_dir, plane.normal)
-        vectors = ", ".join(
-            f"cq.Vector({', '.join(_digits(v) for v in vec)})" for vec in (plane.origin, plane.x_dir, plane.normal)
-        )
-        lines.append(f"# Generating a workplane for sketch {i}")
-        lines.append(f"wp_sketch{i} = cq.Workplane(cq.Plane({vectors}))")
-        main, cuts, rest = parts(e.sketch.profiles)
-        names = []
-        for loop in main:
-            lines.append(f"loop{k}=wp_sketch{i}{_gencad_loop(loop)}")
-            names.append(f".add(loop{k})")
-            k += 1
-        tail = f".extrude({_digits(distance)}{both})"
-        more = _gencad_more(cuts, rest, f"cq.Workplane(cq.Plane({vectors}))", tail)
-        lines.append(f"solid{i}=wp_sketch{i}{''.join(names)}{tail}{more}")
-        lines.append(f"solid=solid.{_METHODS[e.operation]}(solid{i})" if i else f"solid=solid{i}")
-    return "\n".join(lines) + "\n"
-
-
-def _gencad_more(cuts: list[list[Loop]], rest: tuple[Profile, ...], workplane: str, tail: str) -> str:
-    """Return the loops that the sketch cannot hold, which the published dialect has no words for."""
-    text = "".join(f".cut({workplane}{''.join(map(_gencad_loop, loops))}{tail})" for loops in cuts)
-    if rest:
-        main, cuts, rest = parts(rest)
-        inner = f"{workplane}{''.join(map(_gencad_loop, main))}{tail}{_gencad_more(cuts, rest, workplane, tail)}"
-        text += f".union({inner})"
-    return text
-
-
-def _digits(value: float) -> str:
-    return repr(float(value))
-
-
-def _gencad_loop(loop: Loop) -> str:
-    def point(p: Point) -> str:
-        return f"{_digits(p[0])}, {_digits(p[1])}"
-
-    first = loop.curves[0]
-    if isinstance(first, Circle):
-        return f".moveTo({point(first.center)}).circle({_digits(first.radius)})"
-    calls = [f".moveTo({point(first.start)})"]
-    # close() draws a last straight edge, as in the published scripts; they write it where it ends at the origin.
-    implied = isinstance(loop.curves[-1], Line) and first.start != (0.0, 0.0)
-    drawn = loop.curves[:-1] if implied else loop.curves
-    for c in drawn:
-        if isinstance(c, Line):
-            calls.append(f".lineTo({point(c.end)})")
-        elif isinstance(c, Arc):
-            calls.append(f".threePointArc(({point(c.mid)}), ({point(c.end)}))")
     return "".join(calls) + ".close()"
