@@ -19,6 +19,7 @@ test: $(VENV)/installed-dev ## set up and run the tests
 
 check: $(VENV)/installed-dev ## set up, then lint and types
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 bench: $(VENV)/installed-dev ## set up and run the benchmarks
