@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 MORE_ROUNDS, MORE_CANDIDATES = 3, 4
 #: Scripts that the model writes at the same time (pictures times candidates).
 BATCH = 32
-#: Seconds for fitting one candidate's numbers to the picture, and for each candidate more.
-FIT_SECONDS, FIT_SECONDS_MORE = 1.2, 0.5
 #: Seconds and megabytes that one script may take.
 TIMEOUT, MEMORY_MB = 20.0, 2048
 
@@ -298,8 +296,7 @@ class Pipeline:
         from cadcoder.refine import refine
 
         running = sorted((c for c in candidates if c.solid), key=lambda c: -(c.likeness or 0.0))
-        seconds = FIT_SECONDS + FIT_SECONDS_MORE * (len(running) - 1)
-        found = refine([c.code for c in running], observation, seconds=seconds, seed=seed)
+        found = refine([c.code for c in running], observation, seed=seed)
         if found is None:
             return draft, likeness
         outcome = self.run(found.code)

@@ -2,13 +2,13 @@
 
 A picture of a part is a measurement. The search moves one variable (or one shared length) at a time, keeps what makes
 the drawing more like the picture and shortens the steps that do not; it never returns anything worse than it was
-given, by its own measure.
+given, by its own measure. Its effort is counted in solids drawn, so that a seed gives the same script everywhere; the
+time limit is there for machines that are slow or busy.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,12 @@ from cadcoder.refine.starts import simple_parts
 if TYPE_CHECKING:
     from cadcoder.render.compare import Observation
 
-#: Time limit of a search, how many scripts are fitted a little, and how many of them to the end.
-SECONDS, FITTED, FINALISTS = 4.0, 6, 2
-#: Below this likeness a fitted script has the wrong features.
-POOR = 0.88
+#: Solids drawn for one script, and for each further one, unless told otherwise; 100 take about a second.
+TRIES, TRIES_MORE = 150, 50
+#: How many scripts are fitted a little, how many of them to the end, and the share of the tries for the first.
+FITTED, FINALISTS, HEAT = 6, 2, 0.5
+#: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
+POOR, SIMPLE_TRIES = 0.88, 30
 #: Longest side of what is returned, in the program's unit.
 LONGEST = 100.0
 #: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.
@@ -53,10 +55,39 @@ class Fit:
     likeness: float
     first: float
     tried: int = 0
-    _seen: dict[str, float] = field(default_factory=dict, repr=False)
 
 
-def refine(codes: list[str], observation: Observation, *, seconds: float = SECONDS, seed: int = 0) -> Fit | None:
+@dataclass
+class _Judge:
+    """Draws and compares, remembers what it has seen, and says when the effort is spent."""
+
+    observation: Observation
+    tries: int
+    deadline: float
+    seen: dict[str, float] = field(default_factory=dict)
+    tried: int = 0
+
+    @property
+    def spent(self) -> bool:
+        return self.tried >= self.tries or time.monotonic() > self.deadline
+
+    def score(self, code: str) -> float:
+        """Return how alike the drawing of a script and the picture are, or -1 where it builds nothing."""
+        from cadcoder.geometry.build import build
+        from cadcoder.render.compare import likeness
+
+        if code not in self.seen:
+            self.tried += 1
+            try:
+                self.seen[code] = likeness(self.observation, build(parse(code), np.pi / 24))
+            except InputError:
+                self.seen[code] = -1.0
+        return self.seen[code]
+
+
+def refine(
+    codes: list[str], observation: Observation, *, tries: int | None = None, seconds: float = 30.0, seed: int = 0
+) -> Fit | None:
     """Fit the best of several scripts to a picture.
 
     A rough first guess with the right features beats a close one with the wrong ones, and only fitting tells
@@ -66,91 +97,81 @@ def refine(codes: list[str], observation: Observation, *, seconds: float = SECON
     Args:
         codes: scripts that run, the one most like the picture first.
         observation: the picture, prepared.
+        tries: solids to draw; None is ``TRIES`` and ``TRIES_MORE`` for each script after the first. Simple parts
+            come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
 
     Returns:
         The best fit, or None where no script can be read as a program or none got better.
     """
-    start = time.monotonic()
-    heat = [fit(code, observation, seconds=0.5 * seconds / FITTED, seed=seed, hops=0) for code in codes[:FITTED]]
+    deadline = time.monotonic() + seconds
+    if tries is None:
+        tries = TRIES + TRIES_MORE * max(0, len(codes) - 1)
+
+    def run(code: str, share: float, seed: int, hops: int = 0) -> Fit | None:
+        return fit(code, observation, tries=int(share), seconds=deadline - time.monotonic(), seed=seed, hops=hops)
+
+    tried = codes[:FITTED]
+    heat = [run(code, HEAT * tries / len(tried), seed) for code in tried]
+    given = max((f.first for f in heat if f is not None), default=-1.0)
     if max((f.likeness for f in heat if f is not None), default=0.0) < POOR:
-        heat += [fit(code, observation, seconds=0.1 * seconds, seed=seed, hops=0) for code in simple_parts()]
+        heat += [run(code, SIMPLE_TRIES, seed) for code in simple_parts(observation)]
     fits = sorted((f for f in heat if f is not None), key=lambda f: -f.likeness)
     if not fits:
         return None
-    given = max((f.first for f in heat[: len(codes[:FITTED])] if f is not None), default=-1.0)
-    final = []
+    final: list[Fit] = []
     for i, found in enumerate(fits[:FINALISTS]):
-        if i and fits[0].likeness >= GOOD_ENOUGH:
+        if i and final[0].likeness >= GOOD_ENOUGH:
             break
-        left = seconds - (time.monotonic() - start)
-        again = fit(found.code, observation, seconds=left / (min(len(fits), FINALISTS) - i), seed=seed + 1)
+        again = run(found.code, (1 - HEAT) * tries / FINALISTS, seed + 1, MOST_HOPS)
         final.append(again if again is not None and again.likeness > found.likeness else found)
     best = max(final, key=lambda f: f.likeness)
     return best if best.likeness > given else None
 
 
 def fit(
-    code: str, observation: Observation, *, seconds: float = SECONDS, seed: int = 0, hops: int = MOST_HOPS
+    code: str,
+    observation: Observation,
+    *,
+    tries: int = TRIES,
+    seconds: float = 30.0,
+    seed: int = 0,
+    hops: int = MOST_HOPS,
 ) -> Fit | None:
     """Fit one script, and return what was found; None for a script that cannot be read as a program.
 
     Args:
         code: a script.
         observation: the picture, prepared.
+        tries: solids to draw at most (and a few more for rounding).
         seconds: time limit.
         seed: of the order in which numbers are tried.
         hops: how often the search may leave a local optimum.
     """
+    judge = _Judge(observation, tries, time.monotonic() + seconds)
     try:
         start = emit(parse(code), "plain", 0.01)
     except InputError:
         return None
-
-    def measure(text: str) -> float:
-        return score(text, observation)
-
-    deadline = time.monotonic() + seconds
-    state = Fit(start, -1.0, -1.0)
-    state.first = state.likeness = _score(start, measure, state)
-    if state.first < 0:
+    first = judge.score(start)
+    if first < 0:
         return None
     rng = np.random.default_rng(seed)
+    best = (first, start)
     for tied in (True, False):
-        _search(state, Numbers(state.code, tied), measure, rng, deadline)
-    _hop(state, measure, rng, deadline, hops)
-    _round(state, measure)
-    state.code = _rescaled(state.code)
-    return state
+        best = _search(best, tied, judge, rng)
+    best = _hop(best, judge, rng, hops)
+    best = _rounded(best, first, judge)
+    return Fit(_rescaled(best[1]), best[0], first, judge.tried)
 
 
-def _score(code: str, measure: Callable[[str], float], state: Fit) -> float:
-    """Return the likeness of a script, remembered."""
-    known = state._seen.get(code)
-    if known is not None:
-        return known
-    value = measure(code)
-    state.tried += 1
-    state._seen[code] = value
-    return value
+def _search(best: tuple[float, str], tied: bool, judge: _Judge, rng: np.random.Generator) -> tuple[float, str]:
+    """Return the better (likeness, script) by pattern search, with a step of its own for each variable.
 
-
-def score(code: str, observation: Observation) -> float:
-    """Return how alike the drawing of a script and a picture are, or -1 where it builds nothing."""
-    from cadcoder.geometry.build import build
-    from cadcoder.render.compare import likeness
-
-    try:
-        return likeness(observation, build(parse(code), np.pi / 24))
-    except InputError:
-        return -1.0
-
-
-def _search(
-    state: Fit, numbers: Numbers, measure: Callable[[str], float], rng: np.random.Generator, deadline: float
-) -> None:
-    """Pattern search (Hooke and Jeeves, 1961) with a step of its own for each variable."""
+    Source: Hooke and Jeeves, Journal of the ACM 8 (1961), with steps that grow again after a success.
+    """
+    numbers = Numbers(best[1], tied)
     values = list(numbers.values)
     steps = [max(LEAST_FIRST_STEP, FIRST_STEP * abs(v)) for v in values]
     signs = [1.0] * len(values)
@@ -158,49 +179,48 @@ def _search(
         for i in rng.permutation(len(values)):
             if steps[i] < LAST_STEP:
                 continue
-            if time.monotonic() > deadline:
-                return
+            if judge.spent:
+                return best
             for sign in (signs[i], -signs[i]):
                 moved = values.copy()
                 moved[i] += sign * steps[i]
                 text = numbers.text(moved)
-                score = _score(text, measure, state)
-                if score > state.likeness + LEAST_GAIN:
-                    state.code, state.likeness = text, score
-                    values, signs[i] = moved, sign
+                score = judge.score(text)
+                if score > best[0] + LEAST_GAIN:
+                    best, values, signs[i] = (score, text), moved, sign
                     steps[i] *= 1.5
                     break
             else:
                 steps[i] *= 0.4
+    return best
 
 
-def _hop(state: Fit, measure: Callable[[str], float], rng: np.random.Generator, deadline: float, hops: int) -> None:
+def _hop(best: tuple[float, str], judge: _Judge, rng: np.random.Generator, hops: int) -> tuple[float, str]:
     """Leave a local optimum: shake some of the lengths, search again, and keep what is better."""
     for _ in range(hops):
-        if state.likeness >= GOOD_ENOUGH or time.monotonic() > deadline:
-            return
-        numbers = Numbers(state.code)
+        if best[0] >= GOOD_ENOUGH or judge.spent:
+            break
+        numbers = Numbers(best[1])
         shaken = rng.random(len(numbers.values)) < 0.6
         factors = np.exp(rng.normal(0.0, HOP, len(numbers.values)) * shaken)
         text = numbers.text([v * f for v, f in zip(numbers.values, factors.tolist(), strict=True)])
-        trial = Fit(text, _score(text, measure, state), state.first, _seen=state._seen)
-        if trial.likeness < 0:
-            continue
-        _search(trial, Numbers(text), measure, rng, deadline)
-        state.tried += trial.tried
-        if trial.likeness > state.likeness + LEAST_GAIN:
-            state.code, state.likeness = trial.code, trial.likeness
+        score = judge.score(text)
+        if score >= 0:
+            found = _search((score, text), True, judge, rng)
+            if found[0] > best[0] + LEAST_GAIN:
+                best = found
+    return best
 
 
-def _round(state: Fit, measure: Callable[[str], float]) -> None:
+def _rounded(best: tuple[float, str], first: float, judge: _Judge) -> tuple[float, str]:
     """Round the numbers as far as the picture does not mind: to whole numbers, halves or tenths."""
     for step in (1.0, 0.5, 0.1):
-        numbers = Numbers(state.code)
-        rounded = numbers.text([max(round(v / step) * step, step) for v in numbers.values])
-        score = _score(rounded, measure, state)
-        if score >= state.likeness - ROUNDING_COST and score > state.first:
-            state.code, state.likeness = rounded, score
-            return
+        numbers = Numbers(best[1])
+        text = numbers.text([max(round(v / step) * step, step) for v in numbers.values])
+        score = judge.score(text)
+        if score >= best[0] - ROUNDING_COST and score > first:
+            return score, text
+    return best
 
 
 def _rescaled(code: str) -> str:
