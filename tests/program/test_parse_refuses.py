@@ -88,7 +88,7 @@ def quietly(code: str) -> Program | None:
     return program
 
 
-fuzz = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+fuzz = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 
 
 @fuzz

@@ -15,7 +15,7 @@ from random_programs import programs
 from cadcoder.program import canonical, centered, emit, merge_new_bodies, parse, scaled
 
 DATA = Path(os.environ.get("CADCODER_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-many = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 
 
 @many
