@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Part:
     seed: int = -1
     box: Box | None = None
     synthetic: bool = False
-    solid: Solid | None = None
+    solid: Solid | None = field(default=None, compare=False, repr=False)
 
 
 class Source(Protocol):

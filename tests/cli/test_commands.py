@@ -139,7 +139,8 @@ def test_interrupted(tmp_path: Path) -> None:
     start = time.monotonic()
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
-    assert time.monotonic() - start < 5
+    # Well before the script's own time limit would have ended it (20 s), however busy the machine is.
+    assert time.monotonic() - start < 15
     assert child.returncode == 130
     assert (out, err) == (b"", b"error: interrupted\n")
 

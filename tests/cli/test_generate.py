@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, train_tiny
+from cli_parts import SCRIPT, train_tiny
 
 from cadcoder.cli.main import app
 from cadcoder.geometry.read import read_solid

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import random_program, similarity
+from geometry_parts import random_program, similarity
 
 from cadcoder.geometry import rotations as rot
 from cadcoder.geometry.align import Posed, align

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bracket, disc, one, polygon, random_program, rect
+from geometry_parts import bracket, disc, one, polygon, random_program, rect
 
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one, rect
+from geometry_parts import one, rect
 
 from cadcoder.geometry import metrics
 from cadcoder.geometry.build import build

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bracket, similarity
+from geometry_parts import bracket, one, rect, similarity
 
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
@@ -154,8 +154,6 @@ def test_overlapping_shells_are_united_and_a_body_in_a_cavity_stays() -> None:
 
 
 def read_cube(size: float) -> Solid:
-    from conftest import one, rect
-
     from cadcoder.program.types import Plane, Profile
 
     h = size / 2

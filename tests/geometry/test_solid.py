@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import disc, one, rect, similarity
+from geometry_parts import disc, one, rect, similarity
 
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build

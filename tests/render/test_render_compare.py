@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import ENTER, make_program
 from PIL import Image, ImageFilter
+from render_parts import ENTER, make_program
 
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
