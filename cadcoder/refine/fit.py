@@ -64,6 +64,7 @@ class _Judge:
     observation: Observation
     tries: int
     deadline: float
+    bodies: int | None = None
     seen: dict[str, float] = field(default_factory=dict)
     tried: int = 0
 
@@ -72,14 +73,23 @@ class _Judge:
         return self.tried >= self.tries or time.monotonic() > self.deadline
 
     def score(self, code: str) -> float:
-        """Return how alike the drawing of a script and the picture are, or -1 where it builds nothing."""
+        """Return how alike the drawing of a script and the picture are.
+
+        It is -1 where the script builds nothing, or a part in more pieces than the first one that was asked about: a
+        gap that hardly shows would otherwise be as good as a joint.
+        """
         from cadcoder.geometry.build import build
         from cadcoder.render.compare import likeness
 
         if code not in self.seen:
             self.tried += 1
             try:
-                self.seen[code] = likeness(self.observation, build(parse(code), np.pi / 24))
+                program = parse(code)
+                solid = build(program, np.pi / 24)
+                pieces = solid.n_bodies if len(program.extrudes) > 1 else 1
+                if self.bodies is None:
+                    self.bodies = pieces
+                self.seen[code] = likeness(self.observation, solid) if pieces <= self.bodies else -1.0
             except InputError:
                 self.seen[code] = -1.0
         return self.seen[code]

@@ -77,6 +77,15 @@ def test_a_seed_gives_the_same_script() -> None:
     assert first.tried <= 85
 
 
+def test_a_part_in_one_piece_stays_in_one_piece() -> None:
+    # The boss floats by a hair in the picture's part; the guess's stands on the plate, and must go on standing.
+    floating = PLATE.replace("origin=(0, 0, 12)", "origin=(0, 0, 13)")
+    assert build(parse(floating)).n_bodies == 2
+    found = fit(WRONG_PLATE, observe(picture(floating)), tries=200)
+    assert found is not None and found.likeness > found.first
+    assert build(parse(found.code)).n_bodies == 1
+
+
 def test_the_time_limit_holds() -> None:
     import time
 
