@@ -17,6 +17,7 @@ from cadcoder.program.serialize import to_json
 from cadcoder.program.snap import snap
 from cadcoder.program.types import Program
 from dataset_build.caption import caption
+from dataset_build.depth import encode
 from dataset_build.png import png
 from dataset_build.readers.deepcad_json import Box
 from dataset_build.readers.rejects import Reason, Refused, Reject
@@ -46,11 +47,12 @@ def make(part: Part, name: str, images: bool = True) -> Sample | Reject:
     """
     try:
         program, solid, code = _proved(part)
-        picture = _picture(solid) if images else None
+        picture, depth = _pictures(solid) if images else (None, None)
     except Refused as e:
         return e.at(name)
     text = json.dumps(to_json(program), separators=(",", ":"))
-    return Sample(picture, code, text, caption(program, solid.extents.tolist(), solid.n_bodies), part.source, part.seed)
+    words = caption(program, solid.extents.tolist(), solid.n_bodies)
+    return Sample(picture, code, text, words, part.source, part.seed, depth)
 
 
 def _proved(part: Part) -> tuple[Program, Solid, str]:
@@ -131,10 +133,12 @@ def _check_box(program: Program, solid: Solid, box: Box) -> None:
             raise Refused(Reason.BOX_DIFFERS, "properties/bounding_box", f"off by {off:.4g}, allowed {allowed:.2g}")
 
 
-def _picture(solid: Solid) -> bytes:
-    from cadcoder.render.gencad import render_gencad
+def _pictures(solid: Solid) -> tuple[bytes, bytes]:
+    """Return the drawing and its depth, as PNG files."""
+    from cadcoder.render.gencad import render_gencad_deep
 
     try:
-        return png(render_gencad(solid))
+        picture, depth = render_gencad_deep(solid)
     except InputError as e:
         raise Refused(Reason.RENDER_FAILED, "", str(e)) from e
+    return png(picture), png(encode(depth))

@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 
 from dataset_build.readers.rejects import Reason, Reject
 
+#: The columns that hold PNG files.
+PICTURES = ("image", "depth")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -30,6 +33,7 @@ class Sample:
         caption: one line of English.
         source: where it comes from, for example ``synthetic`` or ``deepcad-json/0006/00060207.json``.
         seed: what the synthesiser was given; -1 for real parts.
+        depth: how near what is seen is, as PNG (:mod:`dataset_build.depth`); None in a set without pictures.
     """
 
     image: bytes | None
@@ -38,6 +42,7 @@ class Sample:
     caption: str
     source: str
     seed: int
+    depth: bytes | None
 
 
 def schema(images: bool = True) -> pa.Schema:
@@ -51,6 +56,9 @@ def schema(images: bool = True) -> pa.Schema:
         features[name] = text
     fields.append(pa.field("seed", pa.int64()))
     features["seed"] = {"dtype": "int64", "_type": "Value"}
+    if images:
+        fields.append(pa.field("depth", picture))
+        features["depth"] = {"_type": "Image"}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
@@ -62,8 +70,8 @@ def shard_path(out: Path, index: int, count: int) -> Path:
 def write_shard(path: Path, samples: Sequence[Sample], images: bool = True) -> None:
     """Write a shard under another name and rename it, so that it is there whole or not at all."""
     columns: dict[str, list[Any]] = {}
-    if images:
-        columns["image"] = [{"bytes": s.image, "path": None} for s in samples]
+    for name in PICTURES if images else ():
+        columns[name] = [{"bytes": getattr(s, name), "path": None} for s in samples]
     for name in ("code", "program", "caption", "source", "seed"):
         columns[name] = [getattr(s, name) for s in samples]
     form = schema(images)
@@ -71,8 +79,8 @@ def write_shard(path: Path, samples: Sequence[Sample], images: bool = True) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     # PNG does not compress again; text does. Small row groups keep random access cheap.
-    compression = {f.name: "zstd" for f in form if f.name != "image"}
-    names = {"image.bytes": "none", "image.path": "none"} if images else {}
+    compression = {f.name: "zstd" for f in form if f.name not in PICTURES}
+    names = {f"{name}.{part}": "none" for name in PICTURES for part in ("bytes", "path")} if images else {}
     pq.write_table(table, partial, row_group_size=200, compression={**compression, **names}, write_statistics=False)
     _settle(partial, path)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from train.loop import Tensors
 from train.pixels import pixel_values
 
 
@@ -39,11 +40,9 @@ class AnswerLoss:
         ).pooler_output
         return torch.stack(list(features))
 
-    def __call__(
-        self, images: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, dict[str, float]]:
+    def __call__(self, batch: Tensors) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the mean loss a token, and the share of tokens that are right."""
-        model = self.model
+        model, images, ids, lengths = self.model, batch.images, batch.ids, batch.lengths
         embed = model.get_input_embeddings()
         rows = len(ids)
         parts = [embed(self.before.to(ids.device)).expand(rows, -1, -1)]

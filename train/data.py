@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from cadcoder.model.framing import Framing, frame
+from cadcoder.model.framing import Framing, frame_placed
 from train.config import Data
+from train.depths import UNKNOWN, depth_grid
 
 Array = np.ndarray[Any, Any]
 
@@ -43,16 +44,17 @@ class CacheKey:
 
     def text(self) -> str:
         """Return a short hash."""
-        seen = json.dumps([self.size, repr(self.framing), self.max_tokens, self.tokenizer])
+        seen = json.dumps([self.size, repr(self.framing), self.max_tokens, self.tokenizer, "depths"])
         return hashlib.sha256(seen.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A cached shard: grey pictures (n, size, size) uint8, and the scripts' ids, flat, with n + 1 offsets."""
+    """A cached shard: grey pictures (n, size, size) uint8, depths, and the scripts' ids, flat, with n + 1 offsets."""
 
     name: str
     images: Array
+    depths: Array
     ids: Array
     offsets: Array
     dropped: int
@@ -67,11 +69,13 @@ class Batch:
 
     Attributes:
         images: uint8 (batch, size, size).
+        depths: int8 (batch, size / 4, size / 4), as :mod:`train.depths` defines them.
         ids: int64 (batch, length), each script's tokens and ``</s>``, then padding.
         lengths: int64 (batch,), tokens with ``</s>``.
     """
 
     images: Array
+    depths: Array
     ids: Array
     lengths: Array
 
@@ -113,7 +117,8 @@ def open_shard(folder: Path, path: Path, base: Path) -> Shard:
     shape = (meta["rows"], meta["size"], meta["size"])
     images = np.memmap(beside(base, ".images"), np.uint8, "r", shape=shape) if meta["rows"] else np.empty(shape)
     with np.load(beside(base, ".npz")) as arrays:
-        return Shard(shard_name(folder, path), images, arrays["ids"], arrays["offsets"], meta["dropped"])
+        name, depths = shard_name(folder, path), arrays["depths"]
+        return Shard(name, images, depths, arrays["ids"], arrays["offsets"], meta["dropped"])
 
 
 def cache_shard(folder: Path, path: Path, cache: Path, key: CacheKey, encode: Callable[[list[str]], Any]) -> None:
@@ -132,21 +137,27 @@ def cache_shard(folder: Path, path: Path, cache: Path, key: CacheKey, encode: Ca
     base = cache / cache_name(folder, path, key)
     cache.mkdir(parents=True, exist_ok=True)
     ids: list[Array] = []
+    depths: list[Array] = []
     dropped = 0
+    file = pq.ParquetFile(path)
+    deep = "depth" in file.schema_arrow.names
     partial = beside(base, f".{os.getpid()}.partial")
     with partial.open("wb") as out:
-        for group in pq.ParquetFile(path).iter_batches(200, columns=["image", "code"]):
+        for group in file.iter_batches(200, columns=["image", "code", *(["depth"] if deep else [])]):
             rows = group.to_pylist()
             for row, tokens in zip(rows, encode([r["code"] for r in rows]), strict=True):
                 if len(tokens) > key.max_tokens:
                     dropped += 1
                     continue
-                picture = frame(Image.open(io.BytesIO(row["image"]["bytes"])), key.size, key.framing)
+                picture, place = frame_placed(Image.open(io.BytesIO(row["image"]["bytes"])), key.size, key.framing)
                 out.write(np.asarray(picture.convert("L"), np.uint8).tobytes())
+                depths.append(depth_grid(row["depth"]["bytes"] if deep else None, place, key.size))
                 ids.append(np.asarray(tokens, np.uint16))
     os.replace(partial, beside(base, ".images"))
     offsets = np.cumsum([0, *(len(i) for i in ids)])
-    np.savez(beside(base, ".npz"), ids=np.concatenate(ids or [np.empty(0, np.uint16)]), offsets=offsets)
+    grid = np.stack(depths) if depths else np.empty((0, key.size // 4, key.size // 4), np.int8)
+    flat = np.concatenate(ids or [np.empty(0, np.uint16)])
+    np.savez(beside(base, ".npz"), ids=flat, offsets=offsets, depths=grid)
     done = beside(base, ".done.json")
     partial.write_text(json.dumps({"rows": len(ids), "size": key.size, "dropped": dropped}))
     os.replace(partial, done)
@@ -228,12 +239,13 @@ class Pool:
         lengths = self.lengths(rows)
         ids = np.full((len(rows), bucket(int(lengths.max()))), self.pad, np.int64)
         images = np.empty((len(rows), self.key.size, self.key.size), np.uint8)
+        depths = np.full((len(rows), self.key.size // 4, self.key.size // 4), UNKNOWN, np.int8)
         for i, (s, r) in enumerate(rows):
             shard = self.shards[s]
             ids[i, : lengths[i] - 1] = shard.ids[shard.offsets[r] : shard.offsets[r + 1]]
             ids[i, lengths[i] - 1] = self.eos
-            images[i] = shard.images[r]
-        return Batch(images, ids, lengths)
+            images[i], depths[i] = shard.images[r], shard.depths[r]
+        return Batch(images, depths, ids, lengths)
 
     def held_out(self, size: int) -> Iterator[Batch]:
         """Yield the held-out samples in batches of about one length."""

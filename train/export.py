@@ -93,6 +93,9 @@ def card_section(recipe: Recipe, training: dict[str, Any]) -> str:
             f"| {name} | {seen:,} | {seconds / 60:.1f} | {seen / max(1, seconds):.1f}"
             f" | {s['held_out_loss']:.4f} | {s['best_held_out_loss']:.4f} |"
         )
+    for name, s in training["stages"].items():
+        if s.get("report"):
+            lines += ["", f"Stage {name}, held out: " + ", ".join(f"{k} {v:.3f}" for k, v in s["report"].items()) + "."]
     sizes = ", ".join(f"{k} {v}" for k, v in asdict(m).items())
     lines += ["", f"Sizes: {sizes}.", ""]
     return "\n".join(lines)

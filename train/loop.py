@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,21 @@ from train.config import Recipe, Stage
 from train.data import Batch, Pool
 from train.optim import build_optimizers, learning_rate, set_rate
 
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, dict[str, float]]]
+Loss = Callable[["Tensors"], tuple[torch.Tensor, dict[str, float]]]
 
 
 class TrainingFailed(CadCoderError):
     """Training cannot go on; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """A batch on the device; shapes as in :class:`train.data.Batch`."""
+
+    images: torch.Tensor
+    depths: torch.Tensor
+    ids: torch.Tensor
+    lengths: torch.Tensor
 
 
 @dataclass
@@ -40,13 +50,15 @@ class Job:
         name: of the stage.
         module: whose state is saved.
         trained: the part whose parameters are trained.
-        loss: (images uint8 (B, S, S), ids (B, L), lengths (B,)) to the mean loss and further scalars.
+        loss: of a batch: the mean loss and further scalars.
+        report: of the held-out batches: further figures, shown and kept at every evaluation.
     """
 
     name: str
     module: torch.nn.Module
     trained: torch.nn.Module
     loss: Loss
+    report: Callable[[Iterator[Tensors]], dict[str, float]] | None = None
 
 
 @dataclass
@@ -60,6 +72,7 @@ class Progress:
     best: float = math.inf
     held: float = math.nan
     history: list[tuple[int, float]] = field(default_factory=list)
+    report: dict[str, float] = field(default_factory=dict)
 
 
 class StageRun:
@@ -173,10 +186,10 @@ class StageRun:
         return p
 
     def _step(self, batch: Batch, position: dict[str, Any]) -> tuple[float, dict[str, float]]:
-        images, ids, lengths = self._move(batch, position)
+        tensors = self._move(batch, position)
         self.job.module.train()
         with torch.autocast(self.device.type, torch.bfloat16):
-            loss, extra = self.job.loss(images, ids, lengths)
+            loss, extra = self.job.loss(tensors)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(
             [q for g in self.optimizers for group in g.param_groups for q in group["params"]], self.stage.clip
@@ -195,16 +208,15 @@ class StageRun:
         self.progress.tokens += int(batch.lengths.sum())
         return value, {**extra, "gradient_norm": float(norm)}
 
-    def _move(self, batch: Batch, position: dict[str, Any] | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _move(self, batch: Batch, position: dict[str, Any] | None) -> Tensors:
         images = batch.images
         shift = self.recipe.data.shift
         if position is not None and shift:
             # Seeded by the position, so that a resumed run shifts as the unbroken one does.
             rng = np.random.default_rng([self.recipe.seed, position["pass"], position["batch"]])
             images = shifted(images, rng, shift)
-        tensors = (torch.from_numpy(images), torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
-        images_, ids, lengths = (t.to(self.device, non_blocking=True) for t in tensors)
-        return images_, ids, lengths
+        arrays = (images, batch.depths, batch.ids, batch.lengths)
+        return Tensors(*(torch.from_numpy(a).to(self.device, non_blocking=True) for a in arrays))
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -213,20 +225,27 @@ class StageRun:
         self.job.module.eval()
         total, count = 0.0, 0
         for batch in self.pool.held_out(self.stage.batch):
-            images, ids, lengths = self._move(batch, None)
+            tensors = self._move(batch, None)
             with torch.autocast(self.device.type, torch.bfloat16):
-                loss, _ = self.job.loss(images, ids, lengths)
+                loss, _ = self.job.loss(tensors)
             weight = int(batch.lengths.sum())
             total, count = total + float(loss) * weight, count + weight
         p.held = total / max(1, count)
         p.history.append((p.samples, p.held))
-        if self._writer is not None:
-            self._writer.add_scalar("loss/held_out", p.held, p.step)
+        figures = {"loss/held_out": p.held}
+        if self.job.report is not None:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                p.report = self.job.report(self._move(b, None) for b in self.pool.held_out(self.stage.batch))
+            figures.update(p.report)
+        for name, figure in figures.items() if self._writer is not None else ():
+            self._writer.add_scalar(name.replace(" ", "_"), figure, p.step)
         better = p.held < p.best
         if better or not (self.folder / "best.pt").exists():
             p.best = min(p.best, p.held)
             _write(self.folder / "best.pt", self.job.module.state_dict())
-        say(f"{self.job.name}: held-out loss {p.held:.4f} after {p.samples:,} samples{' (best)' if better else ''}")
+        more = "".join(f", {name} {figure:.3f}" for name, figure in p.report.items())
+        more += f" after {p.samples:,} samples" + (" (best)" if better else "")
+        say(f"{self.job.name}: held-out loss {p.held:.4f}{more}")
         return p.held
 
     def _log(self, loss: float, rate: float, speed: float, extra: dict[str, float]) -> None:
@@ -251,6 +270,7 @@ class StageRun:
             "seconds": round(p.seconds, 1),
             "held_out_loss": p.held,
             "best_held_out_loss": p.best,
+            "report": p.report,
             "pool": len(self.pool.rows),
         }
         partial = self.folder / "done.json.partial"

@@ -94,7 +94,7 @@ def run_stage(
     from train.loop import Job, StageRun, say
     from train.pretrain import pretrain_job
     from train.tune import choose_attention, compile_layers
-    from train.vision import build_clip, vision_job
+    from train.vision import VisionPretraining, build_clip, vision_job
 
     stage = getattr(recipe, name)
     if stage.is_off:
@@ -105,7 +105,7 @@ def run_stage(
         choose_attention(clip, device)
         if recipe.compile:
             compile_layers(clip.vision_model.encoder.layers, clip.text_model.encoder.layers)
-        job = vision_job(clip.to(device))
+        job = vision_job(VisionPretraining(clip, recipe.model).to(device))
     else:
         jobs = {"language": language_job, "stage1": pretrain_job, "stage2": finetune_job}
         job = jobs[name](model, *prompt)
@@ -120,7 +120,7 @@ def run_stage(
     else:
         run.run()
     if name == "vision":
-        model.model.vision_tower.load_state_dict(job.module.vision_model.state_dict())
+        model.model.vision_tower.load_state_dict(job.module.clip.vision_model.state_dict())
 
 
 def read_prompt(path: str) -> str:

@@ -68,6 +68,40 @@ def content_box(image: Image.Image, background: np.ndarray[Any, Any]) -> tuple[i
     return most.point([0] * (TOLERANCE + 1) + [255] * (255 - TOLERANCE)).getbbox()
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a picture lies in the square that the model sees.
+
+    Attributes:
+        box: (left, top, right, bottom) of what is cut out of the picture, in its pixels.
+        fitted: (width, height) in the square, in the square's pixels.
+        corner: (left, top) in the square.
+        scale: pixels of the square for one of the picture.
+    """
+
+    box: tuple[int, int, int, int]
+    fitted: tuple[int, int]
+    corner: tuple[int, int]
+    scale: float
+
+    def source(self, columns: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+        """Return the places in the picture of places in the square, both in pixels, columns and rows."""
+        return (
+            (columns - self.corner[0]) / self.fitted[0] * (self.box[2] - self.box[0]) + self.box[0],
+            (rows - self.corner[1]) / self.fitted[1] * (self.box[3] - self.box[1]) + self.box[1],
+        )
+
+
+def placement(image: Image.Image, size: int, how: Framing, background: np.ndarray[Any, Any] | None) -> Placement:
+    """Return where :func:`frame` puts a picture whose border has a uniform colour, or (None) has not."""
+    box = content_box(image, background) if background is not None and how.crop else None
+    box = box or (0, 0, *image.size)
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = max(1, round(size * (1 - 2 * how.margin))) / max(width, height)
+    fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Placement(box, fitted, ((size - fitted[0]) // 2, (size - fitted[1]) // 2), scale)
+
+
 def frame(image: Image.Image, size: int, framing: Framing | None = None) -> Image.Image:
     """Return the picture as an RGB square of ``size`` pixels.
 
@@ -82,23 +116,23 @@ def frame(image: Image.Image, size: int, framing: Framing | None = None) -> Imag
     Raises:
         InputError: if the picture or the size is empty.
     """
+    return frame_placed(image, size, framing)[0]
+
+
+def frame_placed(image: Image.Image, size: int, framing: Framing | None = None) -> tuple[Image.Image, Placement]:
+    """Return what :func:`frame` does, and where in it the picture lies."""
     how = framing or Framing()
     if size < 1 or min(image.size) < 1:
         raise InputError(f"a picture of {image.size[0]}x{image.size[1]} cannot be framed to {size} pixels")
     image = image.convert("RGB")
     pixels = np.asarray(image)
     background = border_colour(pixels)
-    if background is not None and how.crop:
-        box = content_box(image, background)
-        if box is not None:
-            image = image.crop(box)
+    place = placement(image, size, how, background)
+    image = image.crop(place.box)
     colour = background if background is not None else pixels.reshape(-1, 3).mean(axis=0)
     fill = tuple(int(round(float(c))) for c in colour)
-    inner = max(1, round(size * (1 - 2 * how.margin)))
-    scale = inner / max(image.size)
-    fitted = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
     # A box average keeps thin dark edges at their true grey; enlarging asks for a smooth filter.
-    image = image.resize(fitted, Image.Resampling.BOX if scale <= 0.5 else Image.Resampling.LANCZOS)
+    filter_ = Image.Resampling.BOX if place.scale <= 0.5 else Image.Resampling.LANCZOS
     square = Image.new("RGB", (size, size), fill)
-    square.paste(image, ((size - fitted[0]) // 2, (size - fitted[1]) // 2))
-    return square.convert("L").convert("RGB") if how.grey else square
+    square.paste(image.resize(place.fitted, filter_), place.corner)
+    return (square.convert("L").convert("RGB") if how.grey else square), place

@@ -7,7 +7,7 @@ import numpy as np
 from cadcoder.render.camera import GENCAD, Camera
 from cadcoder.render.look import GENCAD_LOOK, Look
 from cadcoder.render.mesh import SolidLike, drawable
-from cadcoder.render.window import Image, window
+from cadcoder.render.window import Depth, Image, window
 
 #: Side of a GenCAD picture in pixels.
 SIZE = 448
@@ -35,6 +35,34 @@ def render_gencad(solid: SolidLike) -> Image:
     edge = (SIZE - rows) // 2
     picture[edge : edge + rows] = render_view(solid, GENCAD, GENCAD_LOOK, (SIZE, rows))
     return picture
+
+
+def render_gencad_deep(solid: SolidLike) -> tuple[Image, Depth]:
+    """Draw a solid as :func:`render_gencad` does, and tell how near what is seen is.
+
+    Args:
+        solid: vertices (V, 3) and faces (F, 3).
+
+    Returns:
+        The picture (448, 448, 3) uint8, and (448, 448) float32: how far in front of the middle of the part's box what
+        is seen lies, in pixels of the picture, so that no unit is needed; minus infinity where nothing is.
+
+    Raises:
+        InputError: if the solid is empty or not finite.
+        MissingDependency: if no window can be opened.
+    """
+    rows = SIZE * 3 // 4
+    picture = np.full((SIZE, SIZE, 3), 255, dtype=np.uint8)
+    near = np.full((SIZE, SIZE), -np.inf, dtype=np.float32)
+    edge = (SIZE - rows) // 2
+    part = drawable(solid, smooth=GENCAD_LOOK.smooth)
+    view = GENCAD.view(part.low, part.points, (SIZE, rows))
+    image, depth = window((SIZE, rows), GENCAD_LOOK.antialias).draw_deep(part, view, GENCAD_LOOK)
+    picture[edge : edge + rows] = image
+    # The box's middle is the origin of the part as it is drawn; its distance from the eye is that along the axis.
+    middle = view.distance + float(view.target @ view.back)
+    near[edge : edge + rows] = (middle - depth) / view.unit
+    return picture, near
 
 
 def render_view(

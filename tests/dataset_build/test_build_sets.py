@@ -94,7 +94,7 @@ def test_datasets_opens_it(made, tmp_path):
     for path in (["parquet", {"data_dir": str(made)}], [str(made), {}]):
         found = datasets.load_dataset(path[0], **path[1], split="train", cache_dir=str(tmp_path))
         assert isinstance(found.features["image"], datasets.Image)
-        assert found.column_names == ["image", "code", "program", "caption", "source", "seed"]
+        assert found.column_names == ["image", "code", "program", "caption", "source", "seed", "depth"]
         assert found[0]["image"].size == (448, 448)
         assert found.num_rows == json.loads((made / "meta.json").read_text())["samples"]
 
