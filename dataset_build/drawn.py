@@ -139,7 +139,11 @@ def arcs(rng: Rng, box: Box) -> Loop:
     if kind == "tomb":
         r = w / 2
         top = max(y1 - r, y0 + 0.15 * h)
-        loop: list[Line | Arc] = [Line((x0, y0), (x1, y0)), Line((x1, y0), (x1, top)), Arc((x1, top), (0.0, top + r), (x0, top))]
+        loop: list[Line | Arc] = [
+            Line((x0, y0), (x1, y0)),
+            Line((x1, y0), (x1, top)),
+            Arc((x1, top), (0.0, top + r), (x0, top)),
+        ]
         loop.append(Line((x0, top), (x0, y0)))
     elif kind == "half":
         r = w / 2
