@@ -127,6 +127,7 @@ class Pipeline:
         by_name = model is None or isinstance(model, str | os.PathLike)
         if not by_name and not isinstance(model, Drafter):
             raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
+        self._takes_many = by_name or hasattr(model, "candidates_batch")
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._limits = timeout, memory_mb
         self._lock = threading.Lock()
@@ -134,7 +135,11 @@ class Pipeline:
         self._shared = executor is not None
         self._executor = executor
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-run")
+        self._chooser = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-choose")
         self._starting = self._pool.submit(self._open_executor)
+        from cadcoder.refine.pool import Pool
+
+        self._fitters = Pool(self._workers)
         self._drafter: Future[Drafter] = Future()
         if isinstance(model, Drafter):
             self._drafter.set_result(model)
@@ -198,8 +203,7 @@ class Pipeline:
         Several pictures are handed to the model at once where it can take them.
         """
         options = options or Options()
-        many = getattr(self.drafter, "candidates_batch", None)
-        chunk = max(1, BATCH // options.candidates) if many else 1
+        chunk = max(1, BATCH // options.candidates) if self._takes_many else 1
         waiting = iter(items)
         while batch := [item for _, item in zip(range(chunk), waiting, strict=False)]:
             yield from self._generate_batch(batch, options)
@@ -208,29 +212,44 @@ class Pipeline:
         self, batch: Sequence[pictures.Picture], options: Options
     ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
         start = time.perf_counter()
-        from cadcoder.render.observe import observe
-
-        seen: list[tuple[Image.Image, Observation] | CadCoderError] = []
+        seen: list[tuple[Image.Image, Future[Observation]] | CadCoderError] = []
         for item in batch:
             try:
                 image = pictures.load(item)
-                seen.append((image, observe(image)))
+                # The workers look at the pictures while this process still loads the model.
+                seen.append((image, self._fitters.submit("observe", image)))
             except CadCoderError as error:
                 seen.append(error)
-        images = [found[0] for found in seen if not isinstance(found, CadCoderError)]
+        shown: list[tuple[Image.Image, Observation] | CadCoderError] = []
+        for found in seen:
+            try:
+                shown.append(found if isinstance(found, CadCoderError) else (found[0], found[1].result()))
+            except CadCoderError as error:
+                shown.append(error)
+        images = [found[0] for found in shown if not isinstance(found, CadCoderError)]
         drafts = iter(self._draft(images, options.candidates, options.seed, options.max_new_tokens))
         shared = (time.perf_counter() - start) / max(1, len(images))
-        for item, found in zip(batch, seen, strict=True):
-            if isinstance(found, CadCoderError):
-                yield item, found
-                continue
+
+        def choose(image: Image.Image, observation: Observation, codes: Sequence[str]) -> Part:
             began = time.perf_counter()
-            try:
-                part = self._choose(*found, next(drafts), options)
-            except CadCoderError as error:
-                yield item, error
-                continue
-            yield item, replace(part, seconds=shared + time.perf_counter() - began)
+            part = self._choose(image, observation, codes, options)
+            return replace(part, seconds=shared + time.perf_counter() - began)
+
+        # As many pictures at a time as there are workers, so that none waits long in the middle of its fit.
+        chosen = [
+            found if isinstance(found, CadCoderError) else self._chooser.submit(choose, *found, next(drafts))
+            for found in shown
+        ]
+        try:
+            for item, result in zip(batch, chosen, strict=True):
+                try:
+                    yield item, result if isinstance(result, CadCoderError) else result.result()
+                except CadCoderError as error:
+                    yield item, error
+        finally:
+            for result in chosen:
+                if not isinstance(result, CadCoderError):
+                    result.cancel()
 
     def _draft(
         self, images: Sequence[Image.Image], n: int, seed: int, max_new_tokens: int | None
@@ -284,9 +303,14 @@ class Pipeline:
         """Return the candidates by text, those known first; each text runs once."""
         texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
         judged = dict(known)
+        asked: dict[str, Future[float]] = {}
         for text, outcome in zip(texts, self._pool.map(self.run, texts), strict=True):
             solid: Solid | None = solid_of(outcome)
-            judged[text] = Candidate(text, outcome, solid, _likeness(text, solid, observation) if solid else None)
+            judged[text] = Candidate(text, outcome, solid, None)
+            if solid is not None:
+                asked[text] = self._fitters.submit("likeness", text, solid, observation)
+        for text, likeness in asked.items():
+            judged[text] = replace(judged[text], likeness=likeness.result())
         return judged
 
     def _refine(
@@ -296,12 +320,15 @@ class Pipeline:
         from cadcoder.refine import refine
 
         running = sorted((c for c in candidates if c.solid), key=lambda c: -(c.likeness or 0.0))
-        found = refine([c.code for c in running], observation, seed=seed)
+        found = refine([c.code for c in running], observation, seed=seed, submit=self._fitters.submit)
         if found is None:
             return draft, likeness
         outcome = self.run(found.code)
         solid = solid_of(outcome)
-        if solid is None or (better := _likeness(found.code, solid, observation)) <= likeness:
+        if solid is None:
+            return draft, likeness
+        better: float = self._fitters.submit("likeness", found.code, solid, observation).result()
+        if better <= likeness:
             return draft, likeness
         return Draft(found.code, outcome, solid, "plain", draft.unit), better
 
@@ -313,6 +340,8 @@ class Pipeline:
         if executor is not None and not self._shared:
             executor.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._chooser.shutdown(wait=False, cancel_futures=True)
+        self._fitters.close()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -323,22 +352,6 @@ class Pipeline:
         # Closing waits for scripts that still run; when interrupted, their processes end with this one.
         if kind is None or issubclass(kind, Exception):
             self.close()
-
-
-def _likeness(code: str, solid: Solid, observation: Observation) -> float:
-    """Return how alike a script's part and the picture are.
-
-    Where the script can be read, its own faces are drawn, with the edges between them that a picture of a CAD
-    model shows; the executor's mesh knows only those at an angle.
-    """
-    from cadcoder.geometry.build import build
-    from cadcoder.program import parse
-    from cadcoder.render.compare import likeness
-
-    try:
-        return likeness(observation, build(parse(code)))
-    except InputError:
-        return likeness(observation, solid)
 
 
 def generate(

@@ -7,8 +7,11 @@ else is in the batch, with the picture and the prompt computed once for all of t
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +65,10 @@ class Model:
         wanted = "default" if name is None else os.fspath(name)
         folder = find(wanted)
         card = read_card(folder)
-        import torch
-        from transformers import LlavaForConditionalGeneration, LlavaProcessor
-        from transformers.utils import logging as quiet
+        with _imports_without_collection():
+            import torch
+            from transformers import LlavaForConditionalGeneration, LlavaProcessor
+            from transformers.utils import logging as quiet
 
         place = pick_device(device)
         bytes_ = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
@@ -266,6 +270,20 @@ def clean(text: str) -> str:
         text = inside.partition("\n")[2] if inside[:6].lower().startswith(("python", "py\n", "\n")) else inside
     text = text.strip()
     return text + "\n" if text else ""
+
+
+@contextmanager
+def _imports_without_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking, again and again, over a million objects that imports leave for good."""
+    if not gc.isenabled() or "transformers.models.llava" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _line(error: Exception) -> str:

@@ -9,8 +9,10 @@ time limit is there for machines that are slow or busy.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +40,10 @@ LEAST_GAIN = 1e-5
 MOST_HOPS, HOP, GOOD_ENOUGH = 12, 0.3, 0.982
 #: Rounding to halves or whole numbers is kept where it costs less than this in likeness.
 ROUNDING_COST = 5e-4
+
+
+#: Asks for a job by name and returns its future result.
+Submit = Callable[..., "Future[Any]"]
 
 
 @dataclass
@@ -96,7 +102,13 @@ class _Judge:
 
 
 def refine(
-    codes: list[str], observation: Observation, *, tries: int | None = None, seconds: float = 30.0, seed: int = 0
+    codes: list[str],
+    observation: Observation,
+    *,
+    tries: int | None = None,
+    seconds: float = 30.0,
+    seed: int = 0,
+    submit: Submit | None = None,
 ) -> Fit | None:
     """Fit the best of several scripts to a picture.
 
@@ -111,6 +123,8 @@ def refine(
             come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
+        submit: where fits are done, as :meth:`cadcoder.refine.pool.Pool.submit`; None is here and one after the
+            other. It makes no difference to what is found.
 
     Returns:
         The best fit, or None where no script can be read as a program or none got better.
@@ -118,26 +132,41 @@ def refine(
     deadline = time.monotonic() + seconds
     if tries is None:
         tries = TRIES + TRIES_MORE * max(0, len(codes) - 1)
+    ask = submit or _at_once
 
-    def run(code: str, share: float, seed: int, hops: int = 0) -> Fit | None:
-        return fit(code, observation, tries=int(share), seconds=deadline - time.monotonic(), seed=seed, hops=hops)
+    def start(code: str, share: float, seed: int, hops: int = 0) -> Future[Any]:
+        left = max(0.0, deadline - time.monotonic())
+        return ask("fit", code, observation, tries=int(share), seconds=left, seed=seed, hops=hops)
+
+    def fitted(codes: list[str], share: float) -> list[Fit]:
+        asked = [start(code, share, seed) for code in codes]
+        return [found for future in asked if (found := future.result()) is not None]
 
     tried = codes[:FITTED]
-    heat = [run(code, HEAT * tries / len(tried), seed) for code in tried]
-    given = max((f.first for f in heat if f is not None), default=-1.0)
-    if max((f.likeness for f in heat if f is not None), default=0.0) < POOR:
-        heat += [run(code, SIMPLE_TRIES, seed) for code in simple_parts(observation)]
-    fits = sorted((f for f in heat if f is not None), key=lambda f: -f.likeness)
+    heat = fitted(tried, HEAT * tries / max(1, len(tried)))
+    given = max((f.first for f in heat), default=-1.0)
+    if max((f.likeness for f in heat), default=0.0) < POOR:
+        heat += fitted(simple_parts(observation), SIMPLE_TRIES)
+    fits = sorted(heat, key=lambda f: -f.likeness)[:FINALISTS]
     if not fits:
         return None
-    final: list[Fit] = []
-    for i, found in enumerate(fits[:FINALISTS]):
-        if i and final[0].likeness >= GOOD_ENOUGH:
+    share = (1 - HEAT) * tries / FINALISTS
+    # With workers, the second final runs beside the first, even if that turns out good enough.
+    ahead = len(fits) if submit is not None and fits[0].likeness < GOOD_ENOUGH else 1
+    asked = [start(found.code, share, seed + 1, MOST_HOPS) for found in fits[:ahead]]
+    best: Fit | None = None
+    for i, found in enumerate(fits):
+        if best is not None and best.likeness >= GOOD_ENOUGH:
+            for future in asked[i:]:
+                future.cancel()
             break
-        again = run(found.code, (1 - HEAT) * tries / FINALISTS, seed + 1, MOST_HOPS)
-        final.append(again if again is not None and again.likeness > found.likeness else found)
-    best = max(final, key=lambda f: f.likeness)
-    return best if best.likeness > given else None
+        if i == len(asked):
+            asked.append(start(found.code, share, seed + 1, MOST_HOPS))
+        again: Fit | None = asked[i].result()
+        final = again if again is not None and again.likeness > found.likeness else found
+        if best is None or final.likeness > best.likeness:
+            best = final
+    return best if best is not None and best.likeness > given else None
 
 
 def fit(
@@ -174,6 +203,13 @@ def fit(
     best = _hop(best, judge, rng, hops)
     best = _rounded(best, first, judge)
     return Fit(_rescaled(best[1]), best[0], first, judge.tried)
+
+
+def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:
+    """Fit here and now."""
+    done: Future[Any] = Future()
+    done.set_result(fit(*args, **kwargs))
+    return done
 
 
 def _search(best: tuple[float, str], tied: bool, judge: _Judge, rng: np.random.Generator) -> tuple[float, str]:
