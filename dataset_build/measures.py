@@ -99,7 +99,8 @@ def _extrude(s: Statistics, program: Program, i: int, e: Extrude) -> None:
     boxes = [p.outer.bounds() for p in profiles]
     x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
     x1, y1 = max(b[2] for b in boxes), max(b[3] for b in boxes)
-    s.samples[f"sketch long side, {what}"].append(max(x1 - x0, y1 - y0))
+    # Rounded, so that a test for equal distributions does not tell 1 from 1 less a rounding error.
+    s.samples[f"sketch long side, {what}"].append(round(max(x1 - x0, y1 - y0), 3))
     s.samples[f"sketch short / long, {what}"].append(min(x1 - x0, y1 - y0) / max(x1 - x0, y1 - y0))
     for p in profiles:
         c[f"loops per profile, {what}"][_capped(1 + len(p.holes), 6)] += 1

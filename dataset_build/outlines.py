@@ -29,7 +29,7 @@ KINDS: dict[str, float] = {
 _OTHER = tuple(k for k in KINDS if k not in ("rect", "circle"))
 #: Of a boss or a cut: what is short to write comes first.
 _SMALL = {
-    "rounded": 0.22,
+    "rounded": 0.3,
     "slot": 0.13,
     "straight": 0.22,
     "arcs": 0.19,

@@ -10,7 +10,7 @@ from dataset_build.growing import Box, Growing, Rng, choose, inside, log_uniform
 from dataset_build.holes import pattern
 from dataset_build.outlines import circle, inset, outline, rect
 
-_WEIGHTS = {"holes": 0.25, "pocket": 0.2, "notch": 0.17, "channel": 0.14, "windows": 0.06, "cross": 0.18}
+_WEIGHTS = {"holes": 0.22, "pocket": 0.24, "notch": 0.18, "channel": 0.12, "windows": 0.07, "cross": 0.17}
 
 
 def cut(rng: Rng, part: Growing) -> None:
@@ -35,7 +35,7 @@ def _holes(rng: Rng, part: Growing) -> None:
     support, low, high = part.support(rng)
     x0, y0, x1, y1 = support
     small = min(x1 - x0, y1 - y0)
-    kind = choose(rng, {"one": 0.46, "pair": 0.34, "pattern": 0.2})
+    kind = choose(rng, {"one": 0.46, "pair": 0.36, "pattern": 0.18})
     if kind == "pattern":
         points, room = pattern(rng, support)
         loops = [circle(p, room * float(rng.uniform(0.3, 0.8))) for p in points[:1]]
@@ -49,7 +49,7 @@ def _holes(rng: Rng, part: Growing) -> None:
         else:
             at = cx, cy + slide * ((y1 - y0) / 2 - 1.2 * r)
         loops = mirrored(rng, circle(at, r), support, 1.0 if kind == "pair" else 0.0)
-    _from_top(rng, part, loops, low, high, 0.62)
+    _from_top(rng, part, loops, low, high, 0.7)
 
 
 def _pocket(rng: Rng, part: Growing) -> None:
@@ -63,7 +63,7 @@ def _pocket(rng: Rng, part: Growing) -> None:
         box = inside(rng, support, 0.1, 0.92)
         kinds = {"rect": 0.42, "circle": 0.12, "other": 0.46}
     loop, _, _ = outline(rng, box[2] - box[0], box[3] - box[1], choose(rng, kinds), small=True)
-    _from_top(rng, part, mirrored(rng, moved(loop, middle(box)), support, 0.4), low, high, 0.4)
+    _from_top(rng, part, mirrored(rng, moved(loop, middle(box)), support, 0.4), low, high, 0.5)
 
 
 def _notch(rng: Rng, part: Growing) -> None:

@@ -1,13 +1,14 @@
 """Two sets of parts side by side: their counts, their proportions, and what differs most.
 
 ``python -m dataset_build.statistics --a deepcad:DIR --b synthetic:1000`` prints one table. A set is
-``deepcad:DIR`` (``DIR/cad_json``), ``deepcad-vec:DIR`` (``DIR/cad_vec``), ``synthetic:N`` or
-``synthetic:N:SEED``. All lengths are relative to the longest side of the part's box.
+``deepcad:DIR`` (``DIR/cad_json``), ``deepcad-vec:DIR`` (``DIR/cad_vec``), ``scripts:FILE`` (JSON Lines whose
+field ``code`` is a script), ``synthetic:N`` or ``synthetic:N:SEED``. All lengths are relative to the longest side of the part's box.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cadcoder.errors import CadCoderError, ConfigError
-from cadcoder.program.types import Program
+from cadcoder.program import Program, parse
 from dataset_build.measures import Statistics, measure
 from dataset_build.readers.rejects import Reject
 from dataset_build.regions import joined, united
@@ -97,6 +98,8 @@ def programs_of(spec: str) -> Iterator[Program]:
             found = deepcad_json.read(path) if kind == "deepcad" else deepcad_vec.read(path)
             if not isinstance(found, Reject):
                 yield joined(united(found))
+    elif kind == "scripts" and rest:
+        yield from _scripts(Path(rest))
     elif kind == "synthetic" and rest:
         from dataset_build.synth import sample
 
@@ -106,7 +109,17 @@ def programs_of(spec: str) -> Iterator[Program]:
         for i in range(int(count)):
             yield sample(int(seed or 0) + i)
     else:
-        raise ConfigError(f"a set is deepcad:DIR, deepcad-vec:DIR or synthetic:N, not {spec!r}")
+        raise ConfigError(f"a set is deepcad:DIR, deepcad-vec:DIR, scripts:FILE or synthetic:N, not {spec!r}")
+
+
+def _scripts(path: Path) -> Iterator[Program]:
+    """Yield the programs of the scripts in a file of JSON Lines."""
+    try:
+        codes = [json.loads(line)["code"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ConfigError(f"{path} is not a file of JSON Lines with a field 'code'") from e
+    for code in codes:
+        yield joined(united(parse(code)))
 
 
 def _short(spec: str) -> str:

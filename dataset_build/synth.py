@@ -12,6 +12,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from manifold3d import Manifold
+from numpy.typing import NDArray
 
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
@@ -36,8 +38,12 @@ _MORE = {
     "blocks": {"0": 0.6, "1": 0.25, "2": 0.15},
     "apart": {"0": 0.8, "1": 0.2},
 }
+#: A feature that changes the volume by a smaller share, and the box not at all, is not seen in a picture.
+_SEEN = 2e-4
 #: Chance that a feature is a cut: the first, and later ones.
 _CUT_FIRST, _CUT_LATER = 0.46, 0.38
+
+FloatArray = NDArray[np.float64]
 
 
 def sample(seed: int) -> Program:
@@ -108,11 +114,8 @@ def _finish(raw: Program, apart: bool) -> tuple[Program, Solid] | None:
 
 def _longest(program: Program) -> float:
     """Return the longest side of the box round all that is added; what is cut off it shows in the solid only."""
-    corners = []
-    for e in program.extrudes:
-        if e.operation is not Operation.CUT:
-            corners += [e.sketch.plane.to_world((x, y), h) for x, y in _box(e) for h in (-e.backward, e.forward)]
-    return float(np.ptp(np.array(corners), axis=0).max())
+    boxes = np.array([_world_box(e) for e in program.extrudes if e.operation is not Operation.CUT])
+    return float((boxes[:, 1].max(axis=0) - boxes[:, 0].min(axis=0)).max())
 
 
 def _box(e: Extrude) -> list[tuple[float, float]]:
@@ -155,14 +158,42 @@ def _levelled(placed: Program, snapped: Program) -> Program:
 
 def _every_step_shows(program: Program, solid: Solid) -> bool:
     """Whether every operation after the first changes the part by more than nobody sees."""
-    if len(program.extrudes) == 1:
-        return True
-    n = len(program.extrudes)
-    steps = [build(Program(program.extrudes[: i + 1]), math.pi / 12) for i in range(n)]
-    return not any(_unchanged(a, b) for a, b in zip(steps, steps[1:], strict=False))
+    least = _SEEN * solid.volume
+    first, *later = program.extrudes
+    filled = [_world_box(first)]
+    for e in later:
+        box = _world_box(e)
+        if e.operation is Operation.CUT or _prism_volume(e) < least or any(_overlap(box, b) for b in filled):
+            break
+        filled.append(box)
+    else:
+        return True  # all of them stand free of what was there before: no need to build the steps
+    part = _tool(first)
+    for e in later:
+        before = part
+        tool = _tool(e)
+        part = before - tool if e.operation is Operation.CUT else before + tool
+        if abs(part.volume() - before.volume()) <= _SEEN * before.volume() and np.allclose(
+            before.bounding_box(), part.bounding_box(), atol=0.5
+        ):
+            return False
+    return True
 
 
-def _unchanged(before: Solid, after: Solid) -> bool:
-    """Whether a feature does so little that no picture shows it."""
-    changed = abs(after.volume - before.volume) > 2e-4 * before.volume
-    return not changed and bool(np.allclose(before.bounds, after.bounds, atol=0.5))
+def _tool(e: Extrude) -> Manifold:
+    return build(Program((replace(e, operation=Operation.NEW),)), math.pi / 12).manifold
+
+
+def _prism_volume(e: Extrude) -> float:
+    areas = (abs(p.outer.signed_area()) - sum(abs(h.signed_area()) for h in p.holes) for p in e.sketch.profiles)
+    return sum(areas) * (e.forward + e.backward)
+
+
+def _world_box(e: Extrude) -> FloatArray:
+    corners = [e.sketch.plane.to_world((x, y), h) for x, y in _box(e) for h in (-e.backward, e.forward)]
+    return np.array([np.min(corners, axis=0), np.max(corners, axis=0)])
+
+
+def _overlap(a: FloatArray, b: FloatArray) -> bool:
+    """Whether two boxes (2, 3) share more than a face."""
+    return bool((np.minimum(a[1], b[1]) - np.maximum(a[0], b[0]) > 1e-6).all())
