@@ -2,7 +2,8 @@
 
 ``python -m dataset_build.statistics --a deepcad:DIR --b synthetic:1000`` prints one table. A set is
 ``deepcad:DIR`` (``DIR/cad_json``), ``deepcad-vec:DIR`` (``DIR/cad_vec``), ``scripts:FILE`` (JSON Lines whose
-field ``code`` is a script), ``synthetic:N`` or ``synthetic:N:SEED``. All lengths are relative to the longest side of the part's box.
+field ``code`` is a script), ``synthetic:N`` or ``synthetic:N:SEED``. All lengths are relative to the longest side of
+the part's box.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from cadcoder.render.camera import GENCAD, Camera
+from cadcoder.render.camera import GENCAD, Camera, View
 from cadcoder.render.look import GENCAD_LOOK, Look
-from cadcoder.render.mesh import SolidLike, drawable
+from cadcoder.render.mesh import Drawable, SolidLike, drawable
 from cadcoder.render.window import Depth, Image, window
 
 #: Side of a GenCAD picture in pixels.
@@ -33,7 +35,8 @@ def render_gencad(solid: SolidLike) -> Image:
     rows = SIZE * 3 // 4
     picture = np.full((SIZE, SIZE, 3), 255, dtype=np.uint8)
     edge = (SIZE - rows) // 2
-    picture[edge : edge + rows] = render_view(solid, GENCAD, GENCAD_LOOK, (SIZE, rows))
+    part, view = _front(solid, (SIZE, rows))
+    picture[edge : edge + rows] = window((SIZE, rows), GENCAD_LOOK.antialias).draw(part, view, GENCAD_LOOK)
     return picture
 
 
@@ -55,14 +58,32 @@ def render_gencad_deep(solid: SolidLike) -> tuple[Image, Depth]:
     picture = np.full((SIZE, SIZE, 3), 255, dtype=np.uint8)
     near = np.full((SIZE, SIZE), -np.inf, dtype=np.float32)
     edge = (SIZE - rows) // 2
-    part = drawable(solid, smooth=GENCAD_LOOK.smooth)
-    view = GENCAD.view(part.low, part.points, (SIZE, rows))
+    part, view = _front(solid, (SIZE, rows))
     image, depth = window((SIZE, rows), GENCAD_LOOK.antialias).draw_deep(part, view, GENCAD_LOOK)
     picture[edge : edge + rows] = image
     # The box's middle is the origin of the part as it is drawn; its distance from the eye is that along the axis.
     middle = view.distance + float(view.target @ view.back)
     near[edge : edge + rows] = (middle - depth) / view.unit
     return picture, near
+
+
+def _front(solid: SolidLike, size: tuple[int, int]) -> tuple[Drawable, View]:
+    """Return the part to draw and its view, without the triangles that face away where others must hide them.
+
+    That is so for the solids that our own kernel built, which are closed and outward; it halves the time of drawing.
+    """
+    part = drawable(solid, smooth=GENCAD_LOOK.smooth)
+    view = GENCAD.view(part.low, part.points, size)
+    if getattr(solid, "surfaces", None) is None:
+        return part, view
+    corners = part.corners.reshape(-1, 3, 3)
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    x, y, z = view.back
+    facing = x * (a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1])
+    facing += y * (a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2])
+    facing += z * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+    keep = np.repeat(facing > 0, 3)
+    return replace(part, corners=part.corners[keep], normals=part.normals[keep]), view
 
 
 def render_view(
