@@ -11,8 +11,8 @@ from dataset_build.holes import holes_for, pattern
 from dataset_build.outlines import circle, inset, outline, rect
 
 _WEIGHTS = {
-    "neighbour": 0.27,
-    "boss": 0.22,
+    "neighbour": 0.29,
+    "boss": 0.2,
     "wall": 0.16,
     "legs": 0.08,
     "arm": 0.15,

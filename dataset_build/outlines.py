@@ -12,19 +12,19 @@ from dataset_build.growing import Box, Rng, choose
 
 #: How often each kind of outline is drawn for a base.
 KINDS: dict[str, float] = {
-    "rect": 0.40,
-    "circle": 0.19,
+    "rect": 0.38,
+    "circle": 0.18,
     "rounded": 0.05,
     "slot": 0.035,
     "polygon": 0.014,
-    "rectilinear": 0.08,
-    "edited": 0.07,
+    "rectilinear": 0.09,
+    "edited": 0.075,
     "straight": 0.03,
     "arcs": 0.046,
     "hull": 0.02,
-    "strip": 0.03,
-    "chamfered": 0.02,
-    "free": 0.02,
+    "strip": 0.04,
+    "chamfered": 0.035,
+    "free": 0.025,
 }
 _OTHER = tuple(k for k in KINDS if k not in ("rect", "circle"))
 #: Of a boss or a cut: what is short to write comes first.

@@ -41,7 +41,7 @@ _MORE = {
 #: A feature that changes the volume by a smaller share, and the box not at all, is not seen in a picture.
 _SEEN = 2e-4
 #: Chance that a feature is a cut: the first, and later ones.
-_CUT_FIRST, _CUT_LATER = 0.46, 0.38
+_CUT_FIRST, _CUT_LATER = 0.54, 0.38
 
 FloatArray = NDArray[np.float64]
 
