@@ -135,7 +135,8 @@ class Pipeline:
         self._shared = executor is not None
         self._executor = executor
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-run")
-        self._chooser = ThreadPoolExecutor(self._workers, thread_name_prefix="cadcoder-choose")
+        # One picture more than there are workers, so that these draw on while a script of another picture runs.
+        self._chooser = ThreadPoolExecutor(self._workers + 1, thread_name_prefix="cadcoder-choose")
         self._starting = self._pool.submit(self._open_executor)
         from cadcoder.refine.pool import Pool
 
@@ -235,7 +236,7 @@ class Pipeline:
             part = self._choose(image, observation, codes, options)
             return replace(part, seconds=shared + time.perf_counter() - began)
 
-        # As many pictures at a time as there are workers, so that none waits long in the middle of its fit.
+        # A few pictures at a time, so that none waits long in the middle of its fit.
         chosen = [
             found if isinstance(found, CadCoderError) else self._chooser.submit(choose, *found, next(drafts))
             for found in shown

@@ -92,7 +92,9 @@ class _Judge:
             try:
                 program = parse(code)
                 solid = build(program, np.pi / 24)
-                pieces = solid.n_bodies if len(program.extrudes) > 1 else 1
+                # The quick question first; only where there are several surfaces do crumbs and cavities matter.
+                single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
+                pieces = 1 if single else solid.n_bodies
                 if self.bodies is None:
                     self.bodies = pieces
                 self.seen[code] = likeness(self.observation, solid) if pieces <= self.bodies else -1.0

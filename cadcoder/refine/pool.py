@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from typing import IO, Any, cast
 
@@ -20,6 +21,8 @@ from cadcoder.refine.frames import read_frame, write_frame
 
 #: Seconds in which a worker must have started.
 START_SECONDS = 120.0
+#: Seconds for which closing waits for the workers' ends.
+CLOSE_SECONDS = 0.2
 #: After so many deaths no more workers are started.
 MOST_DEATHS = 3
 
@@ -142,8 +145,10 @@ class Pool:
             workers, self._workers = self._workers, []
         for _ in range(self._threads):
             self._queue.put(None)
-        for worker in workers:
-            worker.close()
+        ends = [worker.close() for worker in workers]
+        limit = time.monotonic() + CLOSE_SECONDS
+        for end in ends:
+            end.join(max(0.0, limit - time.monotonic()))
 
 
 class _Worker:
@@ -201,11 +206,15 @@ class _Worker:
         except (OSError, ValueError, EOFError):
             raise _Died from None
 
-    def close(self) -> None:
-        """End the process, without waiting for its end."""
+    def close(self) -> threading.Thread:
+        """End the process, and return the thread that waits for its end.
+
+        On a busy machine that takes seconds: Mesa's threads have the lowest priority, at their end too.
+        """
         self._process.kill()
-        # On a busy machine it takes seconds: Mesa's threads have the lowest priority, at their end too.
-        threading.Thread(target=self._reap, daemon=True, name="cadcoder-reap").start()
+        reaper = threading.Thread(target=self._reap, daemon=True, name="cadcoder-reap")
+        reaper.start()
+        return reaper
 
     def _reap(self) -> None:
         self._process.wait()
