@@ -11,19 +11,14 @@ searched about the free axis or over all rotations.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from cadcoder.errors import InputError
+from cadcoder.geometry import overlap
 from cadcoder.geometry import rotations as rot
+from cadcoder.geometry.posed import POINTS, Posed
 from cadcoder.geometry.solid import FloatArray, Solid
-from cadcoder.geometry.voxels import Grid, voxelise
 
-#: Second moments nearer than this (relative) count as equal: their principal axes are then arbitrary.
-EQUAL = 0.06
-#: Cells a side and points of the coarse ranking; it is good to about 0.01 of IoU.
-CELLS, POINTS = 40, 6000
 #: Points of the first, coarsest ranking.
 FEW = 1000
 #: Poses this much worse on voxels than the best measured one are not measured exactly.
@@ -32,59 +27,8 @@ MARGIN = 0.025
 MOST = 8
 #: Above this a pose is taken as the best there is.
 ENOUGH = 0.9995
-
-
-class Posed:
-    """A solid about its centroid, with a radius of gyration of one, in its principal axes.
-
-    Attributes:
-        axes: (3, 3) proper rotation from the solid's own axes into the principal ones, smallest moment first.
-        moments: (3,) second moments over volume, ascending; their sum is one.
-        solid: the solid there.
-    """
-
-    def __init__(self, solid: Solid) -> None:
-        """Normalise a solid.
-
-        Raises:
-            InputError: if it encloses no volume.
-        """
-        if not solid.volume > 0:
-            raise InputError("the solid encloses no volume")
-        scale = 1.0 / solid.gyration
-        values, vectors = np.linalg.eigh(solid.second_moment * (scale * scale / solid.volume))
-        if np.linalg.det(vectors) < 0:
-            vectors[:, 2] = -vectors[:, 2]
-        self.axes: FloatArray = vectors.T
-        self.moments: FloatArray = values
-        matrix = np.eye(4)
-        matrix[:3, :3] = scale * self.axes
-        matrix[:3, 3] = -matrix[:3, :3] @ solid.centroid
-        self.matrix: FloatArray = matrix
-        self.solid = solid.transformed(matrix)
-        self.volume = float(self.solid.volume)
-
-    @cached_property
-    def grid(self) -> Grid:
-        """Coarse occupancy."""
-        return voxelise(self.solid.vertices, self.solid.faces, CELLS)
-
-    @cached_property
-    def points(self) -> FloatArray:
-        """Random points inside, (POINTS, 3), the same for every run."""
-        return self.grid.samples(POINTS, np.random.default_rng(0))
-
-    @cached_property
-    def flats(self) -> FloatArray:
-        """Largest flat directions, (N, 3)."""
-        return rot.flat_directions(self.solid)
-
-    @cached_property
-    def free_axes(self) -> tuple[int, ...]:
-        """Axes about which the principal axes are arbitrary: none, one, or all three."""
-        small, middle, large = self.moments
-        low, high = middle - small < EQUAL * middle, large - middle < EQUAL * large
-        return (0, 1, 2) if low and high else (2,) if low else (0,) if high else ()
+#: The mirror image must fit better by this much to be flagged.
+CHIRAL = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +56,27 @@ def align(a: Solid, b: Solid) -> Alignment:
         InputError: if either encloses no volume or is not a closed mesh.
     """
     first, second = Posed(a), Posed(b)
-    swapped = _key(second) < _key(first)  # one fixed order makes the measure symmetric to the last bit
+    swapped = second.key() < first.key()  # one fixed order makes the measure symmetric to the last bit
     search = _Search(second, first) if swapped else _Search(first, second)
     rotation = search.run()
     if swapped:
         rotation = rotation.T
     turn = np.eye(4)
     turn[:3, :3] = rotation
-    return Alignment(search.best, np.linalg.inv(second.matrix) @ turn @ first.matrix, search.measured)
+    return Alignment(search.final(), np.linalg.inv(second.matrix) @ turn @ first.matrix, search.measured)
 
 
-def align_principal(a: Solid, b: Solid) -> float:
-    """Return the best IoU over the four proper rotations of the principal axes alone (the paper's Appendix A)."""
-    search = _Search(Posed(a), Posed(b))
-    return max(search.exact(r) for r in rot.half_turns())
+def mirror_fits_better(a: Solid, b: Solid, iou: float) -> bool:
+    """Return whether the mirror image of ``a`` lies better over ``b`` than ``a`` does: a chiral part made the wrong way.
 
-
-def _key(p: Posed) -> tuple[float, ...]:
-    return (round(p.volume, 9), *np.round(p.moments, 9), float(len(p.solid.faces)), *p.solid.vertices[:4].ravel())
+    Args:
+        a: the solid.
+        b: the solid that it should be.
+        iou: the IoU of the best pose of ``a`` itself.
+    """
+    if iou >= 1 - CHIRAL:
+        return False
+    return align(a.transformed(np.diag([-1.0, 1.0, 1.0])), b).iou > iou + CHIRAL
 
 
 class _Search:
@@ -140,15 +87,18 @@ class _Search:
         self.best, self.rotation, self.measured = -1.0, np.eye(3), 0
 
     def exact(self, rotation: FloatArray) -> float:
-        """Measure a rotation (3, 3) by manifold3d and remember it if it is the best."""
-        turned = self.a.solid.manifold.transform(np.concatenate([rotation, np.zeros((3, 1))], axis=1))
-        va, vb = self.a.volume, self.b.volume
-        shared = min(max(float((turned ^ self.b.solid.manifold).volume()), 0.0), va, vb)
-        iou = shared / (va + vb - shared)
+        """Measure a rotation (3, 3) by manifold3d on the light meshes and remember it if it is the best."""
+        (a, va), (b, vb) = self.a.light, self.b.light
+        iou = overlap.iou(a.transform(np.concatenate([rotation, np.zeros((3, 1))], axis=1)), b, va, vb)
         self.measured += 1
         if iou > self.best:
             self.best, self.rotation = iou, rotation
         return iou
+
+    def final(self) -> float:
+        """Measure the best rotation on the full meshes."""
+        turned = self.a.solid.manifold.transform(np.concatenate([self.rotation, np.zeros((3, 1))], axis=1))
+        return overlap.iou(turned, self.b.solid.manifold, self.a.volume, self.b.volume)
 
     def coarse(self, rotations: FloatArray, points: int = POINTS) -> FloatArray:
         """Estimate the IoU of many rotations (N, 3, 3) on voxels, (N,)."""

@@ -43,8 +43,10 @@ class Grid:
         return np.asarray(self.low + (chosen + rng.random(chosen.shape)) * self.step)
 
 
-def voxelise(vertices: FloatArray, faces: IntArray, n: int = 40) -> Grid:
-    """Mark the cells of an ``n``-cubed grid over the mesh's box whose centres lie inside.
+def voxelise(
+    vertices: FloatArray, faces: IntArray, n: int = 40, box: tuple[FloatArray, FloatArray] | None = None
+) -> Grid:
+    """Mark the cells of an ``n``-cubed grid over a box, by default the mesh's, whose centres lie inside.
 
     One ray along z through every column of cell centres: a scan line finds the triangles that it pierces, and
     the running sum of their orientations is the winding number.
@@ -53,8 +55,9 @@ def voxelise(vertices: FloatArray, faces: IntArray, n: int = 40) -> Grid:
         vertices: (V, 3).
         faces: (F, 3), a closed outward surface.
         n: cells along each axis.
+        box: lowest and highest corner of the grid, (3,) each; it must hold the mesh.
     """
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low, high = (vertices.min(axis=0), vertices.max(axis=0)) if box is None else box
     step = np.maximum(high - low, 1e-12) / n
     g = (vertices - low) / step - 0.5  # cell centres lie at whole numbers
     # Half-edges, each run in the same direction by both of its triangles, so that both find the same crossing.
@@ -85,7 +88,8 @@ def voxelise(vertices: FloatArray, faces: IntArray, n: int = 40) -> Grid:
     cells = np.zeros((n + 1, n + 1, n + 1), dtype=bool)
     cells[:n, :n, :n] = winding[:, :, :n] > 0.5
     if not cells.any():  # thinner than the grid everywhere: its box is the best that can be said
-        cells[:n, :n, :n] = True
+        first, last = ((v.astype(np.intp).clip(0, n - 1)) for v in (g.min(axis=0) + 0.5, g.max(axis=0) + 0.5))
+        cells[tuple(slice(f, e + 1) for f, e in zip(first, last, strict=True))] = True
     return Grid(cells, low, step)
 
 

@@ -5,9 +5,10 @@ import pytest
 from geometry_parts import random_program, similarity
 
 from cadcoder.geometry import rotations as rot
-from cadcoder.geometry.align import Posed, align
+from cadcoder.geometry.align import align, mirror_fits_better
 from cadcoder.geometry.build import build
-from cadcoder.geometry.metrics import iou_best
+from cadcoder.geometry.metrics import iou_aligned, iou_best
+from cadcoder.geometry.posed import Posed, principal_axes
 from cadcoder.geometry.read import read_solid
 from cadcoder.geometry.solid import Solid
 from cadcoder.geometry.voxels import voxelise
@@ -21,33 +22,64 @@ NAMES = (
 def test_a_part_in_any_pose_is_itself(parts: dict[str, Solid], name: str) -> None:
     part = parts[name]
     for seed in range(3):
-        assert iou_best(part, part.transformed(similarity(seed))) > 0.999
+        assert iou_aligned(part, part.transformed(similarity(seed))) > 0.999
 
 
 def test_random_parts_in_any_pose_are_themselves() -> None:
     for seed in range(8):
         part = build(random_program(seed))
-        assert iou_best(part.transformed(similarity(seed + 100)), part) > 0.999
+        assert iou_aligned(part.transformed(similarity(seed + 100)), part) > 0.999
 
 
 def test_real_parts_in_any_pose_are_themselves(data: object) -> None:
     for i, path in enumerate(sorted((data / "gencad_code_dev" / "steps").glob("*.step"))[::4]):  # type: ignore[operator]
         part = read_solid(path)
-        assert iou_best(part, part.transformed(similarity(i))) > 0.999, path.name
+        assert iou_aligned(part, part.transformed(similarity(i))) > 0.999, path.name
 
 
 def test_a_chiral_part_is_not_its_mirror_image(parts: dict[str, Solid]) -> None:
     for name, mirrored_is_same in (("bracket", False), ("dotted cube", False), ("flange", True), ("cube", True)):
-        value = iou_best(parts[name], parts[name].transformed(similarity(5, mirror=True)))
+        value = iou_aligned(parts[name], parts[name].transformed(similarity(5, mirror=True)))
         assert (value > 0.999) == mirrored_is_same, (name, value)
+        mirrored = parts[name].transformed(similarity(5, mirror=True))
+        assert mirror_fits_better(mirrored, parts[name], value) == (not mirrored_is_same)
+        assert not mirror_fits_better(parts[name], parts[name], 1.0)
+
+
+def test_four_rotations_are_right_where_moments_differ_and_arbitrary_where_they_are_equal(
+    parts: dict[str, Solid],
+) -> None:
+    for seed in range(3):
+        moved = parts["bracket"].transformed(similarity(seed))
+        assert iou_best(moved, parts["bracket"]) == pytest.approx(1, abs=1e-6)
+        assert iou_best(moved, parts["bracket"]) == iou_best(parts["bracket"], moved)
+        mirrored = parts["bracket"].transformed(similarity(seed, mirror=True))
+        assert iou_best(mirrored, parts["bracket"]) < 0.9  # four signs of an improper basis would give 1
+    turned = parts["cube"].transformed(rot.about(2, np.array([np.pi / 4]))[0])
+    assert iou_best(turned, parts["cube"]) == pytest.approx(1 / np.sqrt(2))  # an octagon of two squares
+    assert iou_aligned(turned, parts["cube"]) > 0.999
+
+
+def test_principal_axes_are_proper_and_steady() -> None:
+    rng = np.random.default_rng(0)
+    for values in ((1.0, 2.0, 3.0), (1.0, 1.0, 3.0), (1.0, 3.0, 3.0), (2.0, 2.0, 2.0)):
+        q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        moment = q @ np.diag(values) @ q.T
+        moments, axes = principal_axes((moment + moment.T) / 2)
+        np.testing.assert_allclose(moments, values)
+        np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-9)
+        assert np.linalg.det(axes) == pytest.approx(1)
+        np.testing.assert_allclose(axes @ moment @ axes.T, np.diag(values), atol=1e-7)
+        again = principal_axes((moment + moment.T) / 2 + 1e-14 * np.diag(rng.normal(size=3)))
+        np.testing.assert_allclose(again[1], axes, atol=1e-6)
 
 
 def test_it_is_symmetric_to_the_last_bit(parts: dict[str, Solid]) -> None:
     names = list(parts)
     for a, b in zip(names, names[3:] + names[:3], strict=True):
-        value = iou_best(parts[a], parts[b])
+        value = iou_aligned(parts[a], parts[b])
         assert 0 < value < 1
-        assert value == iou_best(parts[b], parts[a])
+        assert value == iou_aligned(parts[b], parts[a])
 
 
 def test_the_matrix_lays_one_over_the_other(parts: dict[str, Solid]) -> None:
@@ -62,15 +94,15 @@ def test_the_matrix_lays_one_over_the_other(parts: dict[str, Solid]) -> None:
 
 def test_scale_and_place_do_not_count_but_proportions_do(parts: dict[str, Solid]) -> None:
     stretched = parts["bar"].transformed(np.diag([1.0, 1.0, 1.2, 1.0]))
-    assert iou_best(parts["bar"], parts["bar"].scaled(7)) > 0.9999
-    assert 0.6 < iou_best(parts["bar"], stretched) < 0.95
+    assert iou_aligned(parts["bar"], parts["bar"].scaled(7)) > 0.9999
+    assert 0.6 < iou_aligned(parts["bar"], stretched) < 0.95
 
 
 def test_it_is_no_worse_than_any_pose_with_axes_parallel(parts: dict[str, Solid]) -> None:
     for a, b in (("cube", "cylinder"), ("prism", "flange"), ("bracket", "dotted cube")):
         first, second = (s.translated(-s.centroid).scaled(1 / s.gyration) for s in (parts[a], parts[b]))
         best = max(first.transformed(r).iou(second) for r in rot.cube_rotations())
-        assert iou_best(parts[a], parts[b]) > best - 0.015
+        assert iou_aligned(parts[a], parts[b]) > best - 0.015
 
 
 def test_sets_of_rotations_are_proper_and_distinct() -> None:
