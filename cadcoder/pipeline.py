@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from cadcoder import pictures
 from cadcoder.errors import CadCoderError, ConfigError, InputError
@@ -52,6 +52,10 @@ class Drafter(Protocol):
     ) -> Sequence[str]:
         """Return ``n`` scripts, the model's best guess first; the same for the same seed."""
         ...
+
+
+#: A picture, and the error that it met or its part to come.
+_Started: TypeAlias = "tuple[pictures.Picture, CadCoderError | Future[Part]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ class Pipeline:
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._limits = timeout, memory_mb
         self._lock = threading.Lock()
+        self._drafting = threading.Lock()
         self._closed = False
         self._shared = executor is not None
         self._executor = executor
@@ -141,6 +146,8 @@ class Pipeline:
         from cadcoder.refine.pool import Pool
 
         self._fitters = Pool(self._workers)
+        # Once the executor is warm and while the model still loads, a core is idle.
+        self._starting.add_done_callback(lambda _: self._fitters.grow())
         self._drafter: Future[Drafter] = Future()
         if isinstance(model, Drafter):
             self._drafter.set_result(model)
@@ -206,12 +213,31 @@ class Pipeline:
         options = options or Options()
         chunk = max(1, BATCH // options.candidates) if self._takes_many else 1
         waiting = iter(items)
-        while batch := [item for _, item in zip(range(chunk), waiting, strict=False)]:
-            yield from self._generate_batch(batch, options)
+        started: list[_Started] = []
+        following: Future[list[_Started]] | None = None
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="cadcoder-ahead")
+        try:
+            while True:
+                batch = [item for _, item in zip(range(chunk), waiting, strict=False)]
+                started = following.result() if following else []
+                # The model writes for the next pictures while the scripts of these are run and fitted.
+                following = ahead.submit(self._start_batch, batch, options) if batch else None
+                for item, result in started:
+                    try:
+                        yield item, result if isinstance(result, CadCoderError) else result.result()
+                    except CadCoderError as error:
+                        yield item, error
+                if following is None:
+                    return
+        finally:
+            # Without waiting: when interrupted, the model may be in the middle of something long.
+            ahead.shutdown(wait=False, cancel_futures=True)
+            for _, result in started:
+                if not isinstance(result, CadCoderError):
+                    result.cancel()
 
-    def _generate_batch(
-        self, batch: Sequence[pictures.Picture], options: Options
-    ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
+    def _start_batch(self, batch: Sequence[pictures.Picture], options: Options) -> list[_Started]:
+        """Draft for several pictures, and begin to choose; return each with its error or future part."""
         start = time.perf_counter()
         seen: list[tuple[Image.Image, Future[Observation]] | CadCoderError] = []
         for item in batch:
@@ -237,20 +263,10 @@ class Pipeline:
             return replace(part, seconds=shared + time.perf_counter() - began)
 
         # A few pictures at a time, so that none waits long in the middle of its fit.
-        chosen = [
-            found if isinstance(found, CadCoderError) else self._chooser.submit(choose, *found, next(drafts))
-            for found in shown
+        return [
+            (item, found if isinstance(found, CadCoderError) else self._chooser.submit(choose, *found, next(drafts)))
+            for item, found in zip(batch, shown, strict=True)
         ]
-        try:
-            for item, result in zip(batch, chosen, strict=True):
-                try:
-                    yield item, result if isinstance(result, CadCoderError) else result.result()
-                except CadCoderError as error:
-                    yield item, error
-        finally:
-            for result in chosen:
-                if not isinstance(result, CadCoderError):
-                    result.cancel()
 
     def _draft(
         self, images: Sequence[Image.Image], n: int, seed: int, max_new_tokens: int | None
@@ -258,10 +274,11 @@ class Pipeline:
         drafter = self.drafter
         limit: dict[str, Any] = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
         many = getattr(drafter, "candidates_batch", None)
-        if many is not None and len(images) > 1:
-            found: Sequence[Sequence[str]] = many(images, n=n, seed=seed, **limit)
-            return found
-        return [drafter.candidates(image, n=n, seed=seed, **limit) for image in images]
+        with self._drafting:  # a model need not bear two callers at a time
+            if many is not None and len(images) > 1:
+                found: Sequence[Sequence[str]] = many(images, n=n, seed=seed, **limit)
+                return found
+            return [drafter.candidates(image, n=n, seed=seed, **limit) for image in images]
 
     def _choose(self, image: Image.Image, observation: Observation, codes: Sequence[str], options: Options) -> Part:
         """Run the scripts, sample more where none runs, and finish the one most like the picture."""

@@ -51,7 +51,7 @@ class Pool:
         self._open_jobs = 0
         self._deaths = 0
         self._closed = False
-        self._grow()
+        self.grow()
 
     def submit(self, job: str, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Ask for a job, and return its future result.
@@ -73,14 +73,15 @@ class Pool:
         future.add_done_callback(self._finished)
         self._queue.put((future, job, args, kwargs))
         if waiting:
-            self._grow()
+            self.grow()
         return future
 
     def _finished(self, future: Future[Any]) -> None:
         with self._lock:
             self._open_jobs -= 1
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
+        """Start one more worker, in the background, if there may be one more."""
         with self._lock:
             if self._closed or self._threads >= max(1, self._size):
                 return
