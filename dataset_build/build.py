@@ -162,7 +162,7 @@ def _commit() -> str:
     return run.stdout.strip() if run.returncode == 0 else "unknown"
 
 
-def _reporter(total: int, quiet: bool) -> tuple[Report, Callable[[], None]]:
+def reporter(total: int, quiet: bool) -> tuple[Report, Callable[[], None]]:
     """Return (report, close): a progress bar with rate and time left, silent where nobody watches."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -223,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
             "images": not a.no_images,
             "box_check": not a.no_box_check,
         }
-        report, close = _reporter(len(source), a.quiet)
+        report, close = reporter(len(source), a.quiet)
         began = time.monotonic()
         try:
             meta = build_set(source, a.out, plan, a.workers, a.shard_size, not a.no_images, report)

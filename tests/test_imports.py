@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(PIPELINE, PIPELINE | ROOMS),
     "cadcoder": PIPELINE,
     "cadcoder.cli": PIPELINE | ROOMS,
-    "dataset_build": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render"},
+    "dataset_build": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render", "cadcoder.refine"},
     "train": {"cadcoder.program", "cadcoder.model"},
     "eval": PIPELINE | ROOMS,
 }

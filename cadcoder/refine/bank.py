@@ -1,0 +1,194 @@
+"""A bank of programs whose drawings are known: the nearest ones to a picture are starting points for the fit.
+
+Mask2CAD (Kuo et al., ECCV 2020) retrieves a CAD model for what it sees and keeps its shape; here what is retrieved is
+a program, and its numbers are fitted afterwards. The bank is made from synthetic programs (``dataset_build.bank``) and
+lies beside a checkpoint as ``bank.npz``; a checkpoint without one does without.
+
+A drawing is described by its silhouette and its edges, each on a grid over the square around the part, so that neither
+line width nor shading matter; the descriptions are projected on their principal components and kept in 8 bits.
+
+Format of ``bank.npz`` (NumPy zip): ``version`` (), ``mean`` (F,) float32, ``basis`` (F, K) float16, ``scale`` ()
+float32, ``codes`` (N, K) int8 (description = mean + basis @ (scale * code)), ``texts`` uint8: the N scripts' UTF-8,
+separated by zero bytes, in xz form.
+"""
+
+from __future__ import annotations
+
+import functools
+import lzma
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cadcoder.errors import InputError
+
+if TYPE_CHECKING:
+    from cadcoder.render.observe import Observation
+
+Floats = npt.NDArray[np.float32]
+
+#: The file beside a checkpoint's ``config.json``.
+BANK_FILE = "bank.npz"
+VERSION = 1
+#: Cells along a side of the grid, and how far edges are spread (standard deviation in cells).
+CELLS, SPREAD = 32, 0.6
+#: Nearest programs that are drawn and compared.
+DRAWN = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """Programs and the descriptions of their drawings, as the module says."""
+
+    mean: Floats
+    basis: Floats
+    scale: float
+    codes: npt.NDArray[np.int8]
+    texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def nearest(self, description: Floats, count: int = DRAWN) -> list[str]:
+        """Return the scripts whose drawings are nearest to a description (F,), the nearest first."""
+        at = (description - self.mean) @ self.basis / self.scale
+        # |a - b|^2 without |a|^2: one product of matrices in place of an (N, K) difference.
+        codes = self.codes.astype(np.float32)
+        far = (codes**2).sum(1) - 2 * (codes @ at)
+        count = min(count, len(far))
+        chosen = np.argpartition(far, count - 1)[:count] if count else np.empty(0, np.intp)
+        return [self.texts[i] for i in chosen[np.lexsort((chosen, far[chosen]))]]
+
+    def save(self, path: Path) -> None:
+        """Write ``bank.npz``."""
+        packed = np.frombuffer(lzma.compress("\0".join(self.texts).encode(), preset=9), np.uint8)
+        np.savez(
+            path,
+            version=VERSION,
+            mean=self.mean,
+            basis=self.basis.astype(np.float16),
+            scale=np.float32(self.scale),
+            codes=self.codes,
+            texts=packed,
+        )
+
+
+def principal(descriptions: Floats, components: int = 32) -> tuple[Floats, Floats]:
+    """Return the mean (F,) of descriptions (N, F) and their first principal components (F, K), as they will be read."""
+    mean = descriptions.mean(0)
+    _, _, directions = np.linalg.svd(descriptions - mean, full_matrices=False)
+    return mean, directions[:components].T.astype(np.float16).astype(np.float32)
+
+
+def make_bank(texts: list[str], places: Floats, mean: Floats, basis: Floats) -> Bank:
+    """Return the bank of N scripts.
+
+    Args:
+        texts: the scripts.
+        places: (N, K) the descriptions of their drawings, less the mean, on the basis.
+        mean: (F,) from :func:`principal`.
+        basis: (F, K) likewise.
+    """
+    scale = float(np.abs(places).max()) / 127 or 1.0
+    # Like scripts side by side compress to a third.
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    codes = np.round(places[order] / scale).astype(np.int8)
+    return Bank(mean, basis, scale, codes, [texts[i] for i in order])
+
+
+def load_bank(path: Path) -> Bank:
+    """Read ``bank.npz``.
+
+    Raises:
+        InputError: if the file is faulty.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            if int(held["version"]) != VERSION:
+                raise InputError(f"{path} has version {int(held['version'])}; this cadcoder reads {VERSION}")
+            texts = lzma.decompress(held["texts"].tobytes()).decode().split("\0")
+            basis = held["basis"].astype(np.float32)
+            bank = Bank(held["mean"], basis, float(held["scale"]), held["codes"], texts)
+        if bank.codes.shape != (len(texts), basis.shape[1]) or bank.mean.shape != basis.shape[:1]:
+            raise ValueError("its arrays do not fit each other")
+    except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is no bank of programs ({error}); take the checkpoint's own file again") from None
+    return bank
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(path: str) -> Bank:
+    return load_bank(Path(path))
+
+
+def retrieve(path: str, observation: Observation, count: int) -> list[tuple[float, str]]:
+    """Return the (likeness, script) of a bank's programs that are most like a picture, the most alike first.
+
+    Args:
+        path: of ``bank.npz``; the bank is kept for the next call.
+        observation: the picture, prepared.
+        count: how many to return.
+
+    Raises:
+        InputError: if the bank cannot be read.
+    """
+    from cadcoder.geometry.build import build
+    from cadcoder.program import parse
+    from cadcoder.render.compare import likeness
+
+    found = []
+    for text in _kept(path).nearest(describe_observation(observation)):
+        try:
+            found.append((likeness(observation, build(parse(text), np.pi / 24)), text))
+        except InputError:
+            continue
+    return sorted(found, key=lambda f: -f[0])[:count]
+
+
+def describe_observation(observation: Observation) -> Floats:
+    """Return the description (2 * CELLS^2,) of a picture."""
+    edges = np.zeros(observation.mask.shape, np.float32)
+    edges[tuple(observation.points.T)] = observation.weights
+    return describe(observation.mask, edges)
+
+
+def describe_gencad(picture: npt.NDArray[np.uint8]) -> Floats:
+    """Return the description of a drawing in the GenCAD look (H, W) grey, without the work that a photograph needs."""
+    mask = picture < 250
+    inner = mask  # without the outline
+    for axis in (0, 1):
+        inner = inner & np.roll(mask, 2, axis) & np.roll(mask, -2, axis)
+    return describe(mask, (picture < 60) & inner)
+
+
+def describe(mask: npt.NDArray[np.bool_], edges: npt.NDArray[Any]) -> Floats:
+    """Return the description (2 * CELLS^2,) of a silhouette (h, w) and how much each pixel (h, w) is an inner edge."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return np.zeros(2 * CELLS**2, np.float32)
+    cells = (_cells(rows[0], rows[-1] + 1, columns[-1] + 1 - columns[0]), slice(rows[0], rows[-1] + 1))
+    across = (_cells(columns[0], columns[-1] + 1, rows[-1] + 1 - rows[0]), slice(columns[0], columns[-1] + 1))
+    cover, lines = (cells[0] @ values[cells[1], across[1]].astype(np.float32) @ across[0].T for values in (mask, edges))
+    lines = ndimage.gaussian_filter(lines, SPREAD)
+    parts = [part / max(float(np.linalg.norm(part)), 1e-6) for part in (cover, lines)]
+    return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+
+
+def _cells(start: int, stop: int, other: int) -> Floats:
+    """Return the 0/1 matrix (CELLS, stop - start) that adds pixels up to cells of the square around a box.
+
+    Args:
+        start: first pixel of the box along this axis.
+        stop: the one after its last.
+        other: the box's length along the other axis.
+    """
+    length = stop - start
+    side = max(length, other)
+    place = np.arange(length) + 0.5 + (side - length) / 2
+    cell = np.minimum((place * CELLS / side).astype(np.intp), CELLS - 1)
+    return np.asarray(cell == np.arange(CELLS)[:, None], dtype=np.float32)

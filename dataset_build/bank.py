@@ -1,0 +1,125 @@
+"""Make the bank of programs that lies beside a checkpoint (:mod:`cadcoder.refine.bank`) from a built set.
+
+``python -m dataset_build.bank --shards DIR --out MODEL/bank.npz [--most N]``
+
+Every drawing of the set is described; where there are more than ``--most``, those stay that are least like the ones
+before them. The same set gives the same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.refine.bank import VERSION, Bank, describe_gencad, make_bank, principal
+from dataset_build.build import reporter
+
+Floats = npt.NDArray[np.float32]
+
+#: Drawings that the principal components are taken from.
+FIRST = 8000
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dataset_build.bank", description="Make a bank of programs.")
+    parser.add_argument("--shards", required=True, type=Path, help="folder of a built set with pictures")
+    parser.add_argument("--out", required=True, type=Path, help="the file to write, for example MODEL/bank.npz")
+    parser.add_argument("--most", type=int, default=250_000, help="programs to keep at most (default %(default)s)")
+    parser.add_argument("--components", type=int, default=32, help="numbers a drawing (default %(default)s)")
+    args = parser.parse_args(argv)
+    try:
+        bank = build_bank(args.shards, args.most, args.components)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        bank.save(args.out)
+    except CadCoderError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    size = args.out.stat().st_size
+    text = f"{len(bank):,} programs in {args.out}, {size / 1e6:.1f} MB (format {VERSION})"
+    print(text, file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def build_bank(folder: Path, most: int = 250_000, components: int = 32) -> Bank:
+    """Return the bank of a set's drawings.
+
+    Args:
+        folder: of the set.
+        most: programs to keep.
+        components: numbers that a drawing is described by.
+
+    Raises:
+        ConfigError: if there are no shards with pictures, or the values are impossible.
+    """
+    if most < 1 or components < 1:
+        raise ConfigError(f"--most and --components must be at least 1, not {most} and {components}")
+    files = sorted(folder.glob("data/*.parquet"))
+    if not files:
+        build = f"python -m dataset_build.build --source synthetic --count 100000 --out {folder}"
+        raise ConfigError(f"no shards in {folder}/data; build some with: {build}")
+    basis: tuple[Floats, Floats] | None = None
+    texts: dict[str, None] = {}
+    places: list[Floats] = []
+    waiting: list[Floats] = []
+    report, close = reporter(len(files), quiet=False)
+    for count, path in enumerate(files):
+        for code, drawing in _drawings(path):
+            if code in texts:
+                continue
+            texts[code] = None
+            waiting.append(describe_gencad(drawing))
+        if basis is None and (len(waiting) >= FIRST or path == files[-1]):
+            basis = principal(np.stack(waiting), min(components, len(waiting)))
+        if basis is not None and waiting:
+            places.append((np.stack(waiting) - basis[0]) @ basis[1])
+            waiting = []
+        report(count + 1)
+    close()
+    if basis is None:
+        raise ConfigError(f"the shards in {folder} hold no samples")
+    at = np.concatenate(places)
+    kept = _novel(at, most)
+    scripts = list(texts)
+    return make_bank([scripts[i] for i in kept], at[kept], *basis)
+
+
+def _drawings(path: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
+    """Yield each script of a shard with its drawing in grey (H, W)."""
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    file = pq.ParquetFile(path)
+    if "image" not in file.schema_arrow.names:
+        raise ConfigError(f"{path} has no pictures; build the set without --no-images")
+    for group in file.iter_batches(200, columns=["image", "code"]):
+        rows: list[dict[str, Any]] = group.to_pylist()
+        for row in rows:
+            yield row["code"], np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L"), np.uint8)
+
+
+def _novel(at: Floats, most: int, block: int = 1000) -> npt.NDArray[np.intp]:
+    """Return the rows of (N, K) to keep, in order: those farthest from all rows before them."""
+    if len(at) <= most:
+        return np.arange(len(at))
+    squares = (at**2).sum(1)
+    far = np.full(len(at), np.inf, np.float32)
+    for start in range(0, len(at), block):
+        stop = min(start + block, len(at))
+        distances = squares[:stop] - 2 * (at[start:stop] @ at[:stop].T)
+        later = np.arange(stop)[None, :] >= np.arange(start, stop)[:, None]
+        nearest = np.where(later, np.inf, distances).min(1, initial=np.inf)
+        far[start:stop] = nearest + squares[start:stop]
+    return np.sort(np.argsort(-far, kind="stable")[:most])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
