@@ -67,7 +67,7 @@ def align(a: Solid, b: Solid) -> Alignment:
 
 
 def mirror_fits_better(a: Solid, b: Solid, iou: float) -> bool:
-    """Return whether the mirror image of ``a`` lies better over ``b`` than ``a`` does: a chiral part made the wrong way.
+    """Return whether the mirror image of ``a`` fits ``b`` better than ``a`` does: a chiral part made the wrong way.
 
     Args:
         a: the solid.

@@ -60,6 +60,24 @@ def voxelise(
     low, high = (vertices.min(axis=0), vertices.max(axis=0)) if box is None else box
     step = np.maximum(high - low, 1e-12) / n
     g = (vertices - low) / step - 0.5  # cell centres lie at whole numbers
+    cells = np.zeros((n + 1, n + 1, n + 1), dtype=bool)
+    cells[:n, :n, :n] = winding(g, faces, n)[:, :, :n] > 0.5
+    if not cells.any():  # thinner than the grid everywhere: its box is the best that can be said
+        first, last = ((v.astype(np.intp).clip(0, n - 1)) for v in (g.min(axis=0) + 0.5, g.max(axis=0) + 0.5))
+        cells[tuple(slice(f, e + 1) for f, e in zip(first, last, strict=True))] = True
+    return Grid(cells, low, step)
+
+
+def winding(g: FloatArray, faces: IntArray, n: int) -> FloatArray:
+    """Return how often the surface winds about each cell centre, counted from below along z, (n, n, n + 1).
+
+    The last layer is what is left beyond the part: not 0 where a ray went through a hole.
+
+    Args:
+        g: (V, 3) vertices in cells, the centre of cell (i, j, k) at (i, j, k); all within -0.5 and n - 0.5.
+        faces: (F, 3).
+        n: cells along each axis.
+    """
     # Half-edges, each run in the same direction by both of its triangles, so that both find the same crossing.
     start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
     a, b = g[np.minimum(start, end)], g[np.maximum(start, end)]
@@ -84,13 +102,8 @@ def voxelise(
     sign = -np.sign(up[triangle[span]])
     level = np.clip(np.ceil(height).astype(np.intp), 0, n)
     index = (column * n + row[span]) * (n + 1) + level
-    winding = np.bincount(index, weights=sign, minlength=n * n * (n + 1)).reshape(n, n, n + 1).cumsum(axis=2)
-    cells = np.zeros((n + 1, n + 1, n + 1), dtype=bool)
-    cells[:n, :n, :n] = winding[:, :, :n] > 0.5
-    if not cells.any():  # thinner than the grid everywhere: its box is the best that can be said
-        first, last = ((v.astype(np.intp).clip(0, n - 1)) for v in (g.min(axis=0) + 0.5, g.max(axis=0) + 0.5))
-        cells[tuple(slice(f, e + 1) for f, e in zip(first, last, strict=True))] = True
-    return Grid(cells, low, step)
+    counted = np.bincount(index, weights=sign, minlength=n * n * (n + 1)).reshape(n, n, n + 1).cumsum(axis=2)
+    return np.asarray(counted)
 
 
 def _ranges(first: NDArray[np.intp], count: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
