@@ -108,7 +108,7 @@ def refine(
     observation: Observation,
     *,
     tries: int | None = None,
-    seconds: float = 30.0,
+    seconds: float = 60.0,
     seed: int = 0,
     submit: Submit | None = None,
 ) -> Fit | None:

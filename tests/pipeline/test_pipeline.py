@@ -204,6 +204,35 @@ def test_batches_give_what_single_pictures_give(executor: Executor) -> None:
     assert together == [RING, PLATE]
 
 
+def test_many_pictures_come_in_order_and_are_not_read_far_ahead(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Batched(Scripted):
+        def candidates_batch(
+            self, images: Sequence[Image.Image], n: int = 1, seed: int = 0, max_new_tokens: int = 512
+        ) -> list[Sequence[str]]:
+            return [self.candidates(image) for image in images]
+
+        def candidates(self, image: Image.Image, n: int = 1, seed: int = 0, max_new_tokens: int = 512) -> Sequence[str]:
+            return [BOX.replace("10", str(image.width // 10))]  # the width of the picture says which box it is
+
+    monkeypatch.setattr("cadcoder.pipeline.BATCH", 2)
+    ring = Image.open(PICTURE).convert("RGB")
+    taken: list[int] = []
+
+    def pictures() -> Iterator[Image.Image | Path]:
+        for k in range(40):
+            taken.append(k)
+            yield tmp_path / "none.png" if k == 2 else ring.resize((100 + 10 * k, 100))
+
+    with Pipeline(Batched(), executor=executor) as pipeline:
+        found = pipeline.generate_many(pictures(), Options(style="raw", refine=False))
+        codes = [part.code if isinstance(part, Part) else None for _, part in (next(found) for _ in range(5))]
+        found.close()  # type: ignore[attr-defined]
+        assert len(taken) <= 8
+    assert codes == [BOX.replace("10", str(10 + k)) if k != 2 else None for k in range(5)]
+
+
 def test_from_python() -> None:
     scripted = Scripted()
     scripted.say([RING])
