@@ -6,17 +6,18 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 
 import typer
 
 from cadcoder import __version__
+from cadcoder.cli.unsafe import UnsafeSandbox
 
 _SCRIPT = 'import cadquery as cq\nresult = cq.Workplane("XY").box(20, 10, 5)\n'
 
 
-def doctor_command() -> None:
+def doctor_command(unsafe_sandbox: UnsafeSandbox = None) -> None:
     """Check that everything is here that cadcoder needs; exit code 1 if something is missing."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("cadcoder", lambda: f"{__version__}, Python {platform.python_version()}, {platform.platform()}"),
@@ -37,8 +38,10 @@ def doctor_command() -> None:
             mark, text = "--", str(error)
         except Exception as error:  # whatever is broken here is what the person wants to see
             mark, text = "NO", f"{type(error).__name__}: {' '.join(str(error).split())}"
+            text = "\n".join([text, *_layer_lines(getattr(error, "layers", ()), getattr(error, "missing", {}))])
             missing += 1
-        print(f"{mark}  {name + ':':15} {text}  ({time.perf_counter() - start:.1f} s)", flush=True)
+        first, *more = text.splitlines()
+        print(f"{mark}  {name + ':':15} {first}  ({time.perf_counter() - start:.1f} s)", *more, sep="\n", flush=True)
     if missing:
         print(f"error: {missing} of {len(checks)} checks failed", file=sys.stderr)
         raise typer.Exit(1)
@@ -76,11 +79,27 @@ def _executor() -> str:
 
     with Executor(workers=1) as executor:
         outcome = executor.run(_SCRIPT, exports=())
-        missing = executor.missing
+        missing, strength = executor.missing, executor.strength
     if not outcome.ok:
         raise RuntimeError(f"a box is refused: {outcome.status}: {outcome.message}")
-    lacking = "".join(f"; without {layer} ({reason})" for layer, reason in missing.items())
-    return f"layers {', '.join(outcome.layers)}{lacking}"
+    first = f"runs scripts; the sandbox is {strength}, {len(outcome.layers)} layers of {len(_layers())}"
+    return "\n".join([first, *_layer_lines(outcome.layers, missing)])
+
+
+def _layers() -> dict[str, str]:
+    from cadcoder.sandbox.layers import LAYERS
+
+    return LAYERS
+
+
+def _layer_lines(active: Sequence[str], missing: Mapping[str, str]) -> list[str]:
+    """Return a line for each layer of the sandbox: working, and what it does, or missing, and why."""
+    if not active and not missing:
+        return []
+    return [
+        f"      {name:<14} " + (f"works: {what}" if name in active else f"MISSING: {missing.get(name, 'unknown')}")
+        for name, what in _layers().items()
+    ]
 
 
 def _drawing() -> str:

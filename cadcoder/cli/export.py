@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cadcoder.cli.unsafe import UnsafeSandbox
 from cadcoder.errors import InputError
 
 
@@ -14,6 +15,7 @@ def export_command(
     step: Annotated[str | None, typer.Option(metavar="FILE", help="Write STEP.")] = None,
     stl: Annotated[str | None, typer.Option(metavar="FILE", help="Write STL.")] = None,
     glb: Annotated[str | None, typer.Option(metavar="FILE", help="Write GLB.")] = None,
+    unsafe_sandbox: UnsafeSandbox = None,
 ) -> None:
     """Run a script in the executor and write its part to files, lengths taken as millimetres."""
     from cadcoder.cli.sources import read_script

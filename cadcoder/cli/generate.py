@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from cadcoder.cli.console import Console, only_results_on_stdout
+from cadcoder.cli.unsafe import UnsafeSandbox
 
 
 def generate_command(
@@ -43,6 +44,7 @@ def generate_command(
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what is already in DIR/.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages but errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more: each candidate, times.")] = False,
+    unsafe_sandbox: UnsafeSandbox = None,
 ) -> None:
     """Write the CadQuery script of the part that each PICTURE shows.
 

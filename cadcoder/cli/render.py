@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cadcoder.cli.console import only_results_on_stdout
+from cadcoder.cli.unsafe import UnsafeSandbox
 
 
 def render_command(
@@ -14,6 +15,7 @@ def render_command(
         str, typer.Argument(metavar="SCRIPT", help="A script, - for one from standard input, or a STEP, STL, ... file.")
     ],
     output: Annotated[str, typer.Option("--output", "-o", metavar="PNG", help="Where to; - is standard output.")],
+    unsafe_sandbox: UnsafeSandbox = None,
 ) -> None:
     """Draw a part as the pictures are drawn that the default model was trained on (448 x 448)."""
     from cadcoder.cli.sources import solid_from

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cadcoder.cli.console import Console, only_results_on_stdout
+from cadcoder.cli.unsafe import UnsafeSandbox
 from cadcoder.errors import CadCoderError, InputError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def score_command(
         bool, typer.Option("--partial", help="Leave out true parts without a script, which else count as failures.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No messages but errors.")] = False,
+    unsafe_sandbox: UnsafeSandbox = None,
 ) -> None:
     """Run scripts in the executor and measure the parts that they make against the true ones."""
     score(source, truth, as_json, out, workers, timeout, strict, partial, Console(quiet))

@@ -62,7 +62,7 @@ def build(code: str, strict_name: str | None) -> bytes:
         except SystemExit as leaving:
             if leaving.code not in (None, 0):
                 raise
-        name, value = _choose(module.__dict__, shown, _assigned(tree), strict_name)
+        name, value = _choose(module.__dict__, shown, tree, strict_name)
         parts = _solids(value, lenient=strict_name is None)
         from cadcoder.sandbox import shapes
 
@@ -130,7 +130,7 @@ def _assigned(tree: ast.Module) -> list[str]:
     return list(names)
 
 
-def _choose(names: dict[str, Any], shown: list[Any], assigned: list[str], strict_name: str | None) -> tuple[str, Any]:
+def _choose(names: dict[str, Any], shown: list[Any], tree: ast.Module, strict_name: str | None) -> tuple[str, Any]:
     """The result and where it was found: what was shown, a usual name, or the last shape assigned."""
     if strict_name is not None:
         if not _is_shape(names.get(strict_name)):
@@ -139,9 +139,10 @@ def _choose(names: dict[str, Any], shown: list[Any], assigned: list[str], strict
     shown = [value for value in shown if _is_shape(value)]
     if shown:
         return "show_object", shown[0] if len(shown) == 1 else shown
-    for name in (*RESULT_NAMES, *reversed(assigned)):
-        if _is_shape(names.get(name)):
-            return name, names[name]
+    for candidates in (lambda: RESULT_NAMES, lambda: reversed(_assigned(tree))):
+        for name in candidates():
+            if _is_shape(names.get(name)):
+                return name, names[name]
     raise NoResult("the script leaves no Workplane, Shape or Assembly in any variable and shows none")
 
 

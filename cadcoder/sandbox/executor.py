@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from cadcoder.errors import ConfigError
+from cadcoder.sandbox import policy
 from cadcoder.sandbox.frames import encode
-from cadcoder.sandbox.limits import MEGABYTE, Limits
+from cadcoder.sandbox.layers import strength
+from cadcoder.sandbox.limits import MEGABYTE, THREADS, Limits
 from cadcoder.sandbox.outcome import STATUSES, Bounds, Outcome, Status
 from cadcoder.sandbox.supervisor import Conversation, Link, ProcessLost, Zygote, converse
 
@@ -37,7 +39,8 @@ class Executor:
         workers: Scripts run at the same time.
         timeout: Wall-clock seconds for a script, and again for measuring what it made; then SIGKILL.
         memory_mb: MB that a script may allocate beyond what the warm process holds.
-        without: Sandbox layers to do without. Unsafe: for kernels that lack them, and for tests of the others.
+        without: Sandbox layers to do without, of ``layers.LAYERS``. Unsafe: for kernels that lack them, and for tests
+            of the others. None for what ``policy.do_without`` was told, which is nothing unless a person said so.
 
     Raises:
         ConfigError: for a number that makes no sense.
@@ -45,15 +48,17 @@ class Executor:
     """
 
     def __init__(
-        self, workers: int = 2, timeout: float = 10.0, memory_mb: int = 2048, *, without: Sequence[str] = ()
+        self, workers: int = 2, timeout: float = 10.0, memory_mb: int = 2048, *, without: Sequence[str] | None = None
     ) -> None:
         if workers < 1 or memory_mb < 64 or not 0 < timeout < math.inf:
             raise ConfigError("the executor needs workers >= 1, a time-out over 0 seconds and memory_mb >= 64")
-        self.limits = Limits(seconds=float(timeout), memory_mb=int(memory_mb))
+        # The kernel counts processes and threads of all workers together, in the sandbox's own user namespace.
+        threads = THREADS + 4 * workers
+        self.limits = Limits(seconds=float(timeout), memory_mb=int(memory_mb), threads=threads)
         self.workers = workers
         self._lock = threading.Lock()
         self._closed = False
-        self._without = tuple(without)
+        self._without = policy.left_out() if without is None else policy.checked(without)
         self._zygote = Zygote(self._without)
         self._servers: queue.LifoQueue[Link | None] = queue.LifoQueue()
         for _ in range(workers):
@@ -64,6 +69,11 @@ class Executor:
     def layers(self) -> tuple[str, ...]:
         """The active sandbox layers."""
         return self._zygote.layers
+
+    @property
+    def strength(self) -> str:
+        """``full`` if every layer is active, else ``reduced``."""
+        return strength(self.layers)
 
     @property
     def missing(self) -> dict[str, str]:
@@ -239,6 +249,8 @@ class Executor:
             return "timeout", f"{what} took longer than {self.limits.seconds:g} s"
         if talk.end == "flood":
             return "output_limit", f"printed more than {self.limits.output_bytes} bytes"
+        if talk.end == "too large":
+            return "output_limit", f"{what} sent more than {self.limits.geometry_bytes} bytes of geometry"
         if talk.end == "garbled":
             return "crash", f"{what} sent a garbled answer ({(talk.message or {}).get('message')})"
         used = max(0, talk.peak - self._zygote.idle_peak) / MEGABYTE

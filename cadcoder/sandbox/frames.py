@@ -39,6 +39,10 @@ def encode(message: Mapping[str, Any], parts: Mapping[str, bytes] | None = None)
     return b"".join([HEADER.pack(MAGIC, len(text), sum(len(p) for p in parts.values())), text, *parts.values()])
 
 
+class FrameTooLarge(FrameError):
+    """The peer announced more than the caps allow."""
+
+
 class FrameReader:
     """Puts one frame together from bytes as they arrive.
 
@@ -63,7 +67,8 @@ class FrameReader:
         """Take bytes in; True when the frame is complete.
 
         Raises:
-            FrameError: on a wrong magic, a length over a cap, or bytes after the end.
+            FrameTooLarge: on a length over a cap.
+            FrameError: on a wrong magic, or bytes after the end.
         """
         self._buffer += data
         if self._json < 0 and len(self._buffer) >= HEADER.size:
@@ -71,7 +76,7 @@ class FrameReader:
             if magic != MAGIC:
                 raise FrameError("wrong magic")
             if n_json > self._max_json or n_blob > self._max_blob:
-                raise FrameError("frame over the size cap")
+                raise FrameTooLarge("frame over the size cap")
             self._json = n_json
             self._need = HEADER.size + n_json + n_blob
         if len(self._buffer) > self._need:

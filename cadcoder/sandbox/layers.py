@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cadcoder.sandbox import landlock, linux, seccomp
@@ -21,6 +21,24 @@ from cadcoder.sandbox.limits import MEGABYTE, Limits
 EXIT_SETUP = 97
 EXIT_ROLE = 98
 
+# Every layer and what it does, in the order in which they go on; the names are those in results and on command lines.
+LAYERS: dict[str, str] = {
+    "user_ns": "a user namespace: no power over anything outside it, not even for root",
+    "net_ns": "a network namespace: no interface, no address, nobody's abstract sockets",
+    "ipc_ns": "an IPC namespace: nobody's shared memory, semaphores and message queues",
+    "uts_ns": "a UTS namespace: the host's name is out of reach",
+    "pid_ns": "a pid namespace a script: other processes cannot be named, and all of its own die with it",
+    "root_fs": "a mount namespace: a root of read-only libraries, a tmpfs with a limit of files as working folder",
+    "pdeathsig": "a script dies with the process that started it",
+    "process_group": "a session of its own: signals to a group reach only itself, and end all of it",
+    "closed_fds": "no descriptor but its own output and answer",
+    "empty_env": "no environment variable",
+    "rlimits": "limits on processor time, memory, file size, descriptors; no core dumps",
+    "capabilities": "no capability, so that root is nobody",
+    "no_new_privs": "set-uid programs give nothing",
+    "landlock": "the kernel's access rules: libraries to read, the working folder to write, no TCP, no signals outside",
+    "seccomp": "a filter of system calls: no socket, process, program, namespace, trace",
+}
 _NAMESPACES = {
     "user_ns": linux.CLONE_NEWUSER,
     "net_ns": linux.CLONE_NEWNET,
@@ -37,9 +55,12 @@ NAMESPACE_SETS: tuple[tuple[str, ...], ...] = (
     ("user_ns", "net_ns", "ipc_ns"),
     (),
 )
-# Layers of the child, in the order in which they go on; the first few are plain POSIX and work everywhere.
-CHILD_LAYERS = ("process_group", "closed_fds", "empty_env", "rlimits")
-LINUX_CHILD_LAYERS = ("pdeathsig", "capabilities", "no_new_privs", "landlock", "seccomp")
+# What a child puts on itself: the first are plain POSIX and work everywhere, the others are Linux's.
+POSIX_LAYERS = ("process_group", "closed_fds", "empty_env", "rlimits")
+LINUX_LAYERS = ("pdeathsig", "capabilities", "no_new_privs", "landlock", "seccomp")
+CHILD_LAYERS = tuple(name for name in LAYERS if name in (*POSIX_LAYERS, *LINUX_LAYERS))
+# Without these a script could read and write the user's files, or open the network and start programs.
+REQUIRED = ("landlock", "seccomp")
 
 WORK_IN_ROOT = "/tmp"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -62,7 +83,7 @@ class Plan:
 
     Attributes:
         namespaces: The zygote's namespaces, a member of ``NAMESPACE_SETS``.
-        child_layers: The Linux layers to apply, from ``LINUX_CHILD_LAYERS``.
+        child_layers: The layers to apply in the child, from ``CHILD_LAYERS``.
         readable: Paths that may be read (libraries, fonts).
         base_bytes: Address space that the zygote has mapped.
     """
@@ -75,23 +96,34 @@ class Plan:
     @property
     def names(self) -> tuple[str, ...]:
         """Every active layer, for the result."""
-        return (*CHILD_LAYERS, *self.namespaces, *self.child_layers)
+        return (*self.namespaces, *self.child_layers)
 
 
-def lacking(active: Sequence[str], without: Sequence[str]) -> str | None:
+def strength(active: Sequence[str]) -> str:
+    """``full`` if every layer is active, else ``reduced``."""
+    return "full" if set(LAYERS) <= set(active) else "reduced"
+
+
+def unknown(names: Sequence[str]) -> str | None:
+    """What is wrong with a list of layers, as one line; None if nothing is."""
+    wrong = sorted(set(names) - set(LAYERS))
+    return f"there is no sandbox layer {', '.join(wrong)}; there are {', '.join(LAYERS)}" if wrong else None
+
+
+def lacking(missing: Mapping[str, str], without: Sequence[str]) -> str | None:
     """Why these layers do not make a sandbox, as one line; None if they do.
 
     Args:
-        active: The active layers.
+        missing: The layers that this machine lacks, each with the reason.
         without: Layers that the caller said to do without.
     """
     if not linux.IS_LINUX:
         return None  # nothing better is to be had; the result says which layers there were
-    if not {"landlock", "root_fs"} & {*active, *without}:
-        return "this kernel has neither Landlock nor user namespaces, so a script could read and write your files"
-    if not {"seccomp"} & {*active, *without}:
-        return "this kernel lets no seccomp filter be installed, so a script could open the network and start programs"
-    return None
+    lost = [name for name in REQUIRED if name in missing and name not in without]
+    if not lost:
+        return None
+    reasons = "; ".join(f"{name}: {missing[name]}" for name in lost)
+    return f"scripts cannot be run safely here ({reasons}); --unsafe-sandbox {','.join(lost)} runs them all the same"
 
 
 def enter_namespaces(names: Sequence[str]) -> None:
@@ -161,7 +193,7 @@ def readable_paths(paths: Sequence[str]) -> tuple[str, ...]:
 def confine(plan: Plan, limits: Limits, folder: str) -> str:
     """Put every layer on this freshly forked child and enter its working folder; there is no way back.
 
-    Descriptors 0 to 3 are left open, every other one is closed.
+    Descriptors 0 to 3 are left open, every other one is closed. The filter of system calls comes last.
 
     Args:
         plan: The layers that the probe found.
@@ -174,30 +206,34 @@ def confine(plan: Plan, limits: Limits, folder: str) -> str:
     Raises:
         OSError: if a layer fails; the caller must end the process.
     """
-    if "pdeathsig" in plan.child_layers:
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setsid()
-    os.closerange(4, 4096)
-    os.environ.clear()
-    os.umask(0o077)
     if "root_fs" in plan.namespaces:
         folder = WORK_IN_ROOT
-        linux.unshare(linux.CLONE_NEWNS)
-        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-        size = f"size={limits.file_mb * MEGABYTE},nr_inodes={limits.files},mode=700"
-        linux.mount("tmpfs", folder, "tmpfs", flags, size)
-    os.chdir(folder)
-    resource_limits.apply(limits, plan.base_bytes, "user_ns" in plan.namespaces)
-    steps: dict[str, Callable[[], None]] = {
+    steps: dict[str, Callable[[], object]] = {
+        "pdeathsig": lambda: linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL),
+        "process_group": os.setsid,
+        "closed_fds": lambda: os.closerange(4, 4096),
+        "empty_env": os.environ.clear,
+        "rlimits": lambda: resource_limits.apply(limits, plan.base_bytes, "user_ns" in plan.namespaces),
         "capabilities": linux.drop_capabilities,
         "no_new_privs": lambda: linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1),
         "landlock": lambda: landlock.restrict((*plan.readable, *_DEVICES), (folder, "/dev/null")),
         "seccomp": seccomp.install,
     }
+    os.umask(0o077)
+    if "root_fs" in plan.namespaces:
+        _mount_work(folder, limits)
+    os.chdir(folder)
     for name, step in steps.items():
         if name in plan.child_layers:
             step()
     return folder
+
+
+def _mount_work(folder: str, limits: Limits) -> None:
+    linux.unshare(linux.CLONE_NEWNS)
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    size = f"size={limits.file_mb * MEGABYTE},nr_inodes={limits.files},mode=700"
+    linux.mount("tmpfs", folder, "tmpfs", flags, size)
 
 
 def _write(path: str, text: str) -> None:

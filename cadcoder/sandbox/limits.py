@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MEGABYTE = 1_000_000
+THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Limits:
     file_mb: int = 128
     files: int = 1000
     open_files: int = 64
-    threads: int = 256
+    threads: int = THREADS
     output_bytes: int = 1 << 20
     kept_output_bytes: int = 1 << 14
     code_bytes: int = 1 << 20

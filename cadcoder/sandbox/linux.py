@@ -42,6 +42,7 @@ _MADV_HUGEPAGE = 14
 _MADV_COLLAPSE = 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_CAP_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
 
 
 def check(result: int, what: str) -> int:
@@ -62,6 +63,13 @@ def prctl(option: int, *arguments: int) -> None:
     """Operate on this process; see the manual page prctl; missing arguments are 0."""
     padded = [*arguments, 0, 0, 0, 0][:4]
     check(_libc.prctl(ctypes.c_int(option), *[ctypes.c_ulong(a) for a in padded]), f"prctl({option})")
+
+
+def get_prctl(option: int, *arguments: int) -> int:
+    """Ask about this process; the result of the system call prctl."""
+    padded = [*arguments, 0, 0, 0, 0][:4]
+    result = _libc.prctl(ctypes.c_int(option), *[ctypes.c_ulong(a) for a in padded])
+    return check(int(result), f"prctl({option})")
 
 
 def unshare(flags: int) -> None:
@@ -103,9 +111,14 @@ def drop_capabilities() -> None:
     for capability in range(64):
         if _libc.prctl(ctypes.c_int(PR_CAPBSET_DROP), *[ctypes.c_ulong(a) for a in (capability, 0, 0, 0)]) < 0:
             break
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
-    nothing = (ctypes.c_uint32 * 6)()
-    check(_libc.capset(header, nothing), "capset")
+    check(_libc.capset(_CAP_HEADER, (ctypes.c_uint32 * 6)()), "capset")
+
+
+def capabilities() -> tuple[int, ...]:
+    """The effective, permitted and inheritable capabilities of this process, as six words of bits."""
+    words = (ctypes.c_uint32 * 6)()
+    check(_libc.capget(_CAP_HEADER, words), "capget")
+    return tuple(words)
 
 
 def collapse(start: int, end: int) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from cadcoder.sandbox.layers import strength
+
 Status = Literal[
     "ok",
     "syntax_error",
@@ -90,4 +92,5 @@ class Outcome:
             "output": self.output,
             "result_name": self.result_name,
             "layers": list(self.layers),
+            "sandbox": strength(self.layers),
         }

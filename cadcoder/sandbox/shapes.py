@@ -135,6 +135,8 @@ def mesh_arrays(shape: Any, diagonal: float) -> tuple[npt.NDArray[np.float64], n
     points: list[tuple[float, float, float]] = []
     triangles: list[tuple[int, int, int]] = []
     for face in explore(shape, TopAbs_FACE):
+        if face.Orientation() not in (TopAbs_Orientation.TopAbs_FORWARD, TopAbs_Orientation.TopAbs_REVERSED):
+            continue  # an internal or external face bounds nothing
         location = TopLoc_Location()
         mesh = BRep_Tool.Triangulation_s(TopoDS.Face_s(face), location)
         if mesh is None:
@@ -145,7 +147,7 @@ def mesh_arrays(shape: Any, diagonal: float) -> tuple[npt.NDArray[np.float64], n
             point = mesh.Node(index)
             if move is not None:
                 point = point.Transformed(move)
-            points.append((point.X(), point.Y(), point.Z()))
+            points.append(point.Coord())
         flip = face.Orientation() == TopAbs_Orientation.TopAbs_REVERSED
         for triangle in mesh.Triangles():
             a, b, c = triangle.Get()

@@ -22,7 +22,7 @@ from typing import Any
 
 from cadcoder.errors import SandboxUnavailable
 from cadcoder.sandbox import layers
-from cadcoder.sandbox.frames import READY, FrameError, FrameReader, encode
+from cadcoder.sandbox.frames import READY, FrameError, FrameReader, FrameTooLarge, encode
 from cadcoder.sandbox.limits import Limits
 
 START_SECONDS = 120.0
@@ -34,6 +34,20 @@ _BOOTSTRAP = (
 # Handed on because a library may only be found, or must be kept single-threaded, by them; children see none of it.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "SYSTEMROOT")
 _SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class LayersMissing(SandboxUnavailable):
+    """This machine lacks layers without which no script is run.
+
+    Attributes:
+        layers: The layers that it has.
+        missing: Those that it lacks, each with the reason.
+    """
+
+    def __init__(self, text: str, active: tuple[str, ...], missing: dict[str, str]) -> None:
+        super().__init__(text)
+        self.layers = active
+        self.missing = missing
 
 
 class ProcessLost(Exception):
@@ -108,10 +122,10 @@ class Zygote(Link):
                 words = log.read().decode(errors="replace").strip().splitlines()
                 reason = words[-1] if words else str(error)
                 raise SandboxUnavailable(f"the executor's process did not start: {reason}") from error
-        fault = layers.lacking(ready["layers"], without)
+        fault = layers.lacking(ready["missing"], without)
         if fault is not None:
             self.close()
-            raise SandboxUnavailable(f"{fault}; name the missing layers in Executor(without=...) to run all the same")
+            raise LayersMissing(fault, tuple(ready["layers"]), ready["missing"])
         self.layers: tuple[str, ...] = tuple(ready["layers"])
         self.missing: dict[str, str] = ready["missing"]
         self.idle_peak: int = ready["idle_peak"]
@@ -172,7 +186,8 @@ class Conversation:
     """What came of one child.
 
     Attributes:
-        end: ``answered``, ``silent`` (it ended or hung up without an answer), ``timeout``, ``flood`` or ``garbled``.
+        end: ``answered``, ``silent`` (it ended or hung up without an answer), ``timeout``,
+            ``flood`` (printed too much), ``too large`` (a frame over the caps) or ``garbled``.
         confined: Whether it got as far as to be confined.
         message: Its answer, where there is one.
         parts: The answer's binary parts.
@@ -209,7 +224,8 @@ def converse(server: Link, role: str, job: bytes, limits: Limits, folder: str) -
             theirs.close()
             os.close(writing)
         try:
-            _listen(talk, ours, reading, job, limits)
+            # What a builder sends, a judge must be able to take; the judge's own answer holds more than it was given.
+            _listen(talk, ours, reading, job, limits, limits.geometry_bytes * (1 if role == "builder" else 2))
         finally:
             ended = server.ask({"op": "end", "pid": pid})
         talk.status, talk.peak, talk.cpu = ended["status"], ended["peak"], ended["cpu"]
@@ -219,10 +235,10 @@ def converse(server: Link, role: str, job: bytes, limits: Limits, folder: str) -
     return talk
 
 
-def _listen(talk: Conversation, sock: socket.socket, output: int, job: bytes, limits: Limits) -> None:
+def _listen(talk: Conversation, sock: socket.socket, output: int, job: bytes, limits: Limits, max_blob: int) -> None:
     """Send the job and read the answer and the output, whichever comes, until one of them settles the matter."""
     deadline = time.monotonic() + limits.seconds
-    reader = FrameReader(limits.geometry_bytes * 2)
+    reader = FrameReader(max_blob)
     to_send = memoryview(job)
     printed = 0
     kept = bytearray()
@@ -282,6 +298,8 @@ def _hear(talk: Conversation, sock: socket.socket, reader: FrameReader) -> bool:
             return False
         talk.message, talk.parts = reader.message()
         talk.end = "answered"
+    except FrameTooLarge:
+        talk.end = "too large"
     except FrameError as error:
         talk.end = "garbled"
         talk.message = {"message": str(error)}

@@ -20,13 +20,12 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Collection
-from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cadcoder.sandbox import layers, linux, seccomp
 from cadcoder.sandbox.frames import encode
 from cadcoder.sandbox.layers import Plan
-from cadcoder.sandbox.limits import Limits
+from cadcoder.sandbox.probe import probe_child_layers, probe_namespaces
 from cadcoder.sandbox.server import Server, peak_bytes
 from cadcoder.sandbox.warmup import warm_up
 
@@ -35,7 +34,7 @@ def main(fd: int, without: Collection[str]) -> NoReturn:
     """Serve the supervisor at the other end of the socket ``fd`` until it closes; leave out the layers ``without``."""
     control = socket.socket(fileno=fd)
     folder = tempfile.mkdtemp(prefix="cadcoder-")
-    namespaces = _probe_namespaces(folder, without)
+    namespaces, lost = probe_namespaces(folder, layers.readable_paths(_library_paths()), without)
     layers.enter_namespaces(namespaces)
     pid = os.fork()
     if pid:
@@ -57,99 +56,12 @@ def main(fd: int, without: Collection[str]) -> NoReturn:
         layers.build_root(folder, readable)
     with contextlib.suppress(OSError):
         seccomp.program(1, platform.machine())
-    child_layers, missing = _probe_child_layers(Plan(namespaces, (), readable, base_bytes), folder, without)
+    child_layers, missing = probe_child_layers(Plan(namespaces, (), readable, base_bytes), folder, without)
     plan = Plan(namespaces, child_layers, readable, base_bytes)
-    ready = {"layers": plan.names, "missing": missing, "folder": folder, "idle_peak": _idle_peak()}
+    ready = {"layers": plan.names, "missing": lost | missing, "folder": folder, "idle_peak": _idle_peak()}
     control.sendall(encode(ready))
     Server(control, plan, own_pid_ns).serve()
     os._exit(0)
-
-
-def _probe_namespaces(folder: str, without: Collection[str]) -> tuple[str, ...]:
-    """The first set of namespaces that a disposable process can enter whole."""
-    if not linux.IS_LINUX:
-        return ()
-    for candidates in layers.NAMESPACE_SETS:
-        names = tuple(name for name in candidates if name not in without)
-        if _succeeds(lambda names=names: _try_namespaces(names, folder)) is None:
-            return names
-    return ()
-
-
-def _try_namespaces(names: tuple[str, ...], folder: str) -> None:
-    layers.enter_namespaces(names)
-
-    def inside() -> None:
-        if "root_fs" in names:
-            layers.build_root(folder, layers.readable_paths(_library_paths()))
-        if "pid_ns" in names and os.getpid() != 1:
-            raise OSError("not the first process of its namespace")
-
-    fault = _succeeds(inside)
-    if fault is not None:
-        raise OSError(fault)
-
-
-def _probe_child_layers(plan: Plan, folder: str, without: Collection[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The child's Linux layers that work here, and why the others do not."""
-    if not linux.IS_LINUX:
-        return (), dict.fromkeys((*layers.NAMESPACE_SETS[0], *layers.LINUX_CHILD_LAYERS), "only Linux has it")
-    working: list[str] = []
-    missing: dict[str, str] = {}
-    for name in layers.NAMESPACE_SETS[0]:
-        if name not in plan.namespaces:
-            missing[name] = "left out on request" if name in without else "the kernel refuses it to this user"
-    for name in layers.LINUX_CHILD_LAYERS:
-        if name in without:
-            missing[name] = "left out on request"
-            continue
-        # Landlock and seccomp need no_new_privs, so each is tried on top of those before it.
-        trial = replace(plan, child_layers=(*working, name))
-        fault = _succeeds(lambda trial=trial: _try_confine(trial, folder))
-        if fault is None:
-            working.append(name)
-        else:
-            missing[name] = fault
-    return tuple(working), missing
-
-
-def _try_confine(plan: Plan, folder: str) -> None:
-    layers.confine(plan, Limits(), folder)
-    if "landlock" in plan.child_layers and _opens("/proc/self/environ"):
-        raise OSError("Landlock is there but refuses nothing")
-    if "seccomp" in plan.child_layers:
-        try:
-            socket.socket().close()
-        except OSError:
-            return
-        raise OSError("seccomp is there but refuses nothing")
-
-
-def _opens(path: str) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDONLY))
-    except OSError:
-        return False
-    return True
-
-
-def _succeeds(action: Any) -> str | None:
-    """Run ``action`` in a disposable process; None, or why it failed."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(writing, 3)
-        try:
-            action()
-        except BaseException as error:  # noqa: B036 - reported to the parent
-            os.write(3, (str(error) or type(error).__name__).encode()[:300])
-            os._exit(1)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        text = stream.read().decode(errors="replace")
-    _, status = os.waitpid(pid, 0)
-    return None if status == 0 else text or f"ended with status {status}"
 
 
 def _idle_peak() -> int:

@@ -1,5 +1,6 @@
 # Deletes a file outside its folder.
 # expect: denied exception
+# alone: root_fs landlock
 import os
 
 os.remove("@OUTSIDE@/secret.txt")

@@ -1,5 +1,6 @@
 # Looks for open descriptors that it should not have.
 # expect: no_result
+# alone: closed_fds
 import os
 
 found = []

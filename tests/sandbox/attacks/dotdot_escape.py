@@ -1,5 +1,6 @@
 # Climbs out of its folder.
 # expect: denied exception
+# alone: root_fs landlock
 text = open("../" * 20 + "@OUTSIDE@/secret.txt").read()
 import cadquery as cq
 

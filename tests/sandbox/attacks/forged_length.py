@@ -1,5 +1,5 @@
 # Announces more than the supervisor should ever take.
-# expect: crash
+# expect: output_limit
 import os
 import struct
 

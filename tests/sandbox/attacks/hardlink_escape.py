@@ -1,5 +1,6 @@
 # Links a file outside into its folder.
 # expect: denied exception
+# alone: root_fs landlock
 import os
 
 os.link("@OUTSIDE@/secret.txt", "link")

@@ -1,5 +1,5 @@
 # Allocates until something gives.
-# expect: memory
+# expect: memory timeout
 blocks = []
 while True:
     blocks.append(bytearray(50_000_000))

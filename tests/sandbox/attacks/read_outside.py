@@ -1,5 +1,6 @@
 # Reads a file of the user (the test puts it there).
 # expect: denied exception
+# alone: root_fs landlock
 text = open("@OUTSIDE@/secret.txt").read()
 import cadquery as cq
 

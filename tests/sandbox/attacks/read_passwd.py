@@ -1,5 +1,6 @@
 # Reads a system file.
 # expect: denied exception
+# alone: root_fs landlock
 text = open("/etc/passwd").read()
 import cadquery as cq
 

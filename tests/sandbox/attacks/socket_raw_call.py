@@ -1,5 +1,6 @@
 # Opens sockets by the system call itself.
 # expect: no_result
+# alone: seccomp
 import ctypes
 
 libc = ctypes.CDLL(None)

@@ -1,5 +1,6 @@
 # Opens a TCP socket.
 # expect: denied
+# alone: seccomp
 import socket
 
 socket.socket(socket.AF_INET, socket.SOCK_STREAM)

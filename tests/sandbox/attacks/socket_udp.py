@@ -1,5 +1,6 @@
 # Opens a UDP socket.
 # expect: denied
+# alone: seccomp
 import socket
 
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,5 +1,6 @@
 # Opens a unix socket.
 # expect: denied
+# alone: seccomp
 import socket
 
 socket.socketpair()

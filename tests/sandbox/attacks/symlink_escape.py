@@ -1,5 +1,6 @@
 # Reaches a file outside through a symbolic link.
 # expect: denied exception
+# alone: root_fs landlock
 import os
 
 os.symlink("@OUTSIDE@/secret.txt", "link")

@@ -1,5 +1,6 @@
 # Writes outside its folder.
 # expect: denied exception
+# alone: root_fs landlock
 open("@OUTSIDE@/written.txt", "w").write("x")
 import cadquery as cq
 
