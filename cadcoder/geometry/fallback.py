@@ -1,7 +1,7 @@
 """What is measured where a mesh cannot be made a closed surface: a solid of voxels, which says so.
 
 The fall-back of :func:`~cadcoder.geometry.mesh.solid_from_triangles`, in words: windings are made consistent, every
-cell of a 64-cubed grid over the part is inside if rays along at least two of the three axes say so (one that went
+cell of a 48-cubed grid over the part is inside if rays along at least two of the three axes say so (one that went
 through a hole has no say), and the cells' outer faces are the surface. IoU is then good to about 0.02
 for a compact part and worse for thin ones; ``notes`` holds ``"voxels"``, and so does the row of ``cadcoder score``.
 """
@@ -20,7 +20,7 @@ from cadcoder.geometry.solid import FloatArray, IntArray, Solid, as_manifold
 from cadcoder.geometry.voxels import winding
 
 NOTE = "voxels"
-CELLS = 64
+CELLS = 48
 
 
 def solid_or_voxels(vertices: ArrayLike, faces: ArrayLike) -> Solid:
@@ -79,7 +79,7 @@ def _surface(inside: NDArray[np.bool_]) -> tuple[FloatArray, IntArray]:
     """Return (points (P, 3) in cells, triangles (T, 3), outward) of the outer faces of the cells."""
     n = inside.shape[0]
     padded = np.pad(inside, 1)
-    corners, quads = [], []
+    corners = []
     for axis in range(3):
         i, j = (axis + 1) % 3, (axis + 2) % 3
         for side in (0, 1):
@@ -91,8 +91,8 @@ def _surface(inside: NDArray[np.bool_]) -> tuple[FloatArray, IntArray]:
             square[:, [1, 2], i] += 1
             square[:, [2, 3], j] += 1
             corners.append(square if side else square[:, ::-1])
-    square = np.concatenate(corners).reshape(-1, 3)
-    keys = (square[:, 0] * (n + 1) + square[:, 1]) * (n + 1) + square[:, 2]
+    every = np.concatenate(corners).reshape(-1, 3)
+    keys = (every[:, 0] * (n + 1) + every[:, 1]) * (n + 1) + every[:, 2]
     unique, index = np.unique(keys, return_inverse=True)
     index = index.reshape(-1, 4)
     quads = np.concatenate([index[:, [0, 1, 2]], index[:, [0, 2, 3]]]).astype(np.int32)

@@ -30,6 +30,7 @@ from OCP.TopLoc import TopLoc_Location
 from OCP.TopoDS import TopoDS, TopoDS_Shape
 
 from cadcoder.errors import InputError
+from cadcoder.geometry.fallback import solid_or_voxels
 from cadcoder.geometry.mesh import solid_from_triangles
 from cadcoder.geometry.solid import Solid
 
@@ -89,13 +90,14 @@ def solids_of(shape: Any) -> list[Any]:
     return found
 
 
-def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR) -> Solid:
+def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR, fallback: bool = False) -> Solid:
     """Tessellate a shape's solids and unite them.
 
     Args:
         shape: a ``TopoDS_Shape``.
         angular: largest angle between neighbouring facets, in radians.
         linear: largest distance from the true surface, as a fraction of the diagonal of the shape's box.
+        fallback: take the voxels of a solid whose mesh does not close (:mod:`~cadcoder.geometry.fallback`).
 
     Raises:
         InputError: if it holds no solid, or one whose mesh does not close.
@@ -114,7 +116,7 @@ def mesh_shape(shape: Any, angular: float = ANGULAR, linear: float = LINEAR) -> 
         vertices, faces = _triangles(solid)
         if len(faces) == 0:
             raise InputError("a solid of the shape could not be tessellated")
-        parts.append(solid_from_triangles(vertices, faces))
+        parts.append((solid_or_voxels if fallback else solid_from_triangles)(vertices, faces))
     if len(parts) == 1:
         return parts[0]
     notes = tuple(dict.fromkeys(n for p in parts for n in p.notes))

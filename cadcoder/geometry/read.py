@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cadcoder.errors import InputError
+from cadcoder.geometry.fallback import solid_or_voxels
 from cadcoder.geometry.mesh import solid_from_triangles
 from cadcoder.geometry.solid import Solid
 
@@ -17,11 +18,13 @@ MESH_SUFFIXES = (".stl", ".obj", ".ply", ".glb", ".gltf", ".off")
 SUFFIXES = STEP_SUFFIXES + BREP_SUFFIXES + MESH_SUFFIXES
 
 
-def read_solid(path: str | Path) -> Solid:
+def read_solid(path: str | Path, fallback: bool = False) -> Solid:
     """Read a solid, in the file's own unit (STEP: millimetres).
 
     Args:
         path: a STEP, BREP, STL, OBJ, PLY, GLB or OFF file.
+        fallback: where the mesh does not close, take its voxels and say so in the notes (see
+            :mod:`~cadcoder.geometry.fallback`).
 
     Raises:
         InputError: if the file is missing, empty, of another kind, or holds no closed solid.
@@ -38,12 +41,12 @@ def read_solid(path: str | Path) -> Solid:
         if suffix in STEP_SUFFIXES:
             from cadcoder.geometry import occ
 
-            return occ.mesh_shape(occ.read_step(path))
+            return occ.mesh_shape(occ.read_step(path), fallback=fallback)
         if suffix in BREP_SUFFIXES:
             from cadcoder.geometry import occ
 
-            return occ.mesh_shape(occ.read_brep(path))
-        return _read_mesh(path)
+            return occ.mesh_shape(occ.read_brep(path), fallback=fallback)
+        return _read_mesh(path, fallback)
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from None
@@ -60,7 +63,7 @@ def solid_from_brep(data: bytes) -> Solid:
     return occ.mesh_shape(occ.read_brep(data))
 
 
-def _read_mesh(path: Path) -> Solid:
+def _read_mesh(path: Path, fallback: bool) -> Solid:
     import trimesh
 
     try:
@@ -73,4 +76,5 @@ def _read_mesh(path: Path) -> Solid:
     faces = np.asarray(getattr(loaded, "faces", ()))
     if faces.size == 0:
         raise InputError(f"{path}: the file holds no triangles")
-    return solid_from_triangles(np.asarray(loaded.vertices), faces)
+    close = solid_or_voxels if fallback else solid_from_triangles
+    return close(np.asarray(loaded.vertices), faces)

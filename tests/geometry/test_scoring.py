@@ -58,7 +58,10 @@ def test_a_folder_is_scored_with_failures_as_nought(folder: Path, executor: Exec
     assert best["mean"]["mean"] == pytest.approx(0.5, abs=1e-5)
     assert best["mean_valid"]["mean"] == pytest.approx(1, abs=1e-5)
     assert best["mean"]["low"] < 0.5 < best["mean"]["high"]
-    assert "mean" not in summary["metrics"]["chamfer"]  # a distance has no worst value to stand for a failure
+    assert best["median"] == pytest.approx(0.5, abs=1e-5) and best["n"] == 2
+    distance = summary["metrics"]["cd_cadrille"]  # a distance has no worst value to stand for a failure
+    assert "mean" not in distance and distance["median"] is None and distance["median_valid"] < 1e-2
+    assert summary["invalid_ratio"]["mean"] == 0.5
 
 
 def test_without_the_missing_ones_only_scripts_count(folder: Path) -> None:
@@ -140,6 +143,7 @@ def test_the_command_prints_one_pair(folder: Path) -> None:
     row = json.loads(out)
     assert (status, err) == (0, "")
     assert list(row)[:4] == ["id", "outcome", "message", "metrics"] and (row["id"], row["outcome"]) == ("b", "ok")
+    assert {"iou_best", "iou_aligned", "iou_raw", "iou_box", "cd_deepcad", "cd_cadrille"} <= row["metrics"].keys()
     assert row["metrics"]["iou_best"] == pytest.approx(1, abs=1e-5) and row["layers"]
     status, out, err = run_cli("-", "--truth", folder / "made" / "a.py", stdin=RAISES)  # the truth may be a script
     assert (status, err) == (0, "") and out.startswith("outcome       exception") and "no part today" in out
