@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
 MORE_ROUNDS, MORE_CANDIDATES = 3, 4
+#: Programs of the bank that a picture may start from, beside what the model writes.
+RETRIEVED = 24
 #: Scripts that the model writes at the same time (pictures times candidates).
 BATCH = 32
 #: Seconds and megabytes that one script may take.
@@ -56,6 +59,10 @@ class Drafter(Protocol):
 
 #: A picture, and the error that it met or its part to come.
 _Started: TypeAlias = "tuple[pictures.Picture, CadCoderError | Future[Part]]"
+#: How alike a script's part and a picture are, and the script.
+Scored: TypeAlias = "tuple[float, str]"
+#: What is seen in a picture, and what the bank has that is like it.
+_Sight: TypeAlias = "tuple[Observation, Future[list[Scored]] | None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +139,7 @@ class Pipeline:
         if not by_name and not isinstance(model, Drafter):
             raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
         self._takes_many = by_name or hasattr(model, "candidates_batch")
+        self._bank = None if isinstance(model, Drafter) else _bank_of(model)
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._limits = timeout, memory_mb
         self._lock = threading.Lock()
@@ -247,26 +255,39 @@ class Pipeline:
                 seen.append((image, self._fitters.submit("observe", image)))
             except CadCoderError as error:
                 seen.append(error)
-        shown: list[tuple[Image.Image, Observation] | CadCoderError] = []
+        shown: list[_Sight | CadCoderError] = []
+        images = []
         for found in seen:
             try:
-                shown.append(found if isinstance(found, CadCoderError) else (found[0], found[1].result()))
+                if isinstance(found, CadCoderError):
+                    raise found
+                observation = found[1].result()
+                shown.append((observation, self._retrieve(observation, options)))
+                images.append(found[0])
             except CadCoderError as error:
                 shown.append(error)
-        images = [found[0] for found in shown if not isinstance(found, CadCoderError)]
         drafts = iter(self._draft(images, options.candidates, options.seed, options.max_new_tokens))
         shared = (time.perf_counter() - start) / max(1, len(images))
 
-        def choose(image: Image.Image, observation: Observation, codes: Sequence[str]) -> Part:
+        def choose(image: Image.Image, sight: _Sight, codes: Sequence[str]) -> Part:
             began = time.perf_counter()
-            part = self._choose(image, observation, codes, options)
+            part = self._choose(image, *sight, codes, options)
             return replace(part, seconds=shared + time.perf_counter() - began)
 
         # A few pictures at a time, so that none waits long in the middle of its fit.
+        left = iter(images)
         return [
-            (item, found if isinstance(found, CadCoderError) else self._chooser.submit(choose, *found, next(drafts)))
-            for item, found in zip(batch, shown, strict=True)
+            (item, sight)
+            if isinstance(sight, CadCoderError)
+            else (item, self._chooser.submit(choose, next(left), sight, next(drafts)))
+            for item, sight in zip(batch, shown, strict=True)
         ]
+
+    def _retrieve(self, observation: Observation, options: Options) -> Future[list[Scored]] | None:
+        """Ask for the programs of the checkpoint's bank that are most like a picture, where there is a bank."""
+        if self._bank is None or not options.refine or options.style == "raw":
+            return None
+        return self._fitters.submit("retrieve", str(self._bank), observation, RETRIEVED)
 
     def _draft(
         self, images: Sequence[Image.Image], n: int, seed: int, max_new_tokens: int | None
@@ -280,7 +301,14 @@ class Pipeline:
                 return found
             return [drafter.candidates(image, n=n, seed=seed, **limit) for image in images]
 
-    def _choose(self, image: Image.Image, observation: Observation, codes: Sequence[str], options: Options) -> Part:
+    def _choose(
+        self,
+        image: Image.Image,
+        observation: Observation,
+        nearest: Future[list[Scored]] | None,
+        codes: Sequence[str],
+        options: Options,
+    ) -> Part:
         """Run the scripts, sample more where none runs, and finish the one most like the picture."""
         tried = self._judge(codes, observation, {})
         rounds = 0
@@ -298,7 +326,8 @@ class Pipeline:
         assert best.solid is not None
         draft, likeness = Draft(best.code, best.outcome, best.solid), best.likeness
         if options.refine and options.style != "raw":
-            draft, likeness = self._refine(draft, likeness or 0.0, observation, candidates, options.seed)
+            retrieved = nearest.result() if nearest is not None else []
+            draft, likeness = self._refine(draft, likeness or 0.0, observation, candidates, retrieved, options.seed)
         size = options.size if isinstance(options.size, Size) else None
         done = finish(draft, options.style, size, self.run)
         return Part(
@@ -332,13 +361,20 @@ class Pipeline:
         return judged
 
     def _refine(
-        self, draft: Draft, likeness: float, observation: Observation, candidates: Sequence[Candidate], seed: int
+        self,
+        draft: Draft,
+        likeness: float,
+        observation: Observation,
+        candidates: Sequence[Candidate],
+        retrieved: Sequence[Scored],
+        seed: int,
     ) -> tuple[Draft, float]:
-        """Return the candidate whose numbers can be fitted best to the picture, where that beats the draft."""
+        """Return what can be fitted best to the picture, where that beats the draft."""
         from cadcoder.refine import refine
 
-        running = sorted((c for c in candidates if c.solid), key=lambda c: -(c.likeness or 0.0))
-        found = refine([c.code for c in running], observation, seed=seed, submit=self._fitters.submit)
+        running = [(c.likeness or 0.0, c.code) for c in candidates if c.solid]
+        codes = [code for _, code in sorted([*running, *retrieved], key=lambda s: -s[0])]
+        found = refine(codes, observation, seed=seed, beat=likeness, submit=self._fitters.submit)
         if found is None:
             return draft, likeness
         outcome = self.run(found.code)
@@ -412,6 +448,18 @@ def generate(
     with Pipeline(model, device=device) as pipeline:
         part = pipeline.generate(picture, options)
     return replace(part, run=None)
+
+
+def _bank_of(model: str | os.PathLike[str] | None) -> Path | None:
+    """Return the bank of programs beside a checkpoint, None where it has none."""
+    from cadcoder.model.checkpoint import find
+    from cadcoder.refine.bank import BANK_FILE
+
+    try:
+        path = find("default" if model is None else os.fspath(model)) / BANK_FILE
+    except CadCoderError:  # whoever waits for the model is told
+        return None
+    return path if path.is_file() else None
 
 
 @functools.lru_cache(maxsize=2)

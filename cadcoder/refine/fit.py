@@ -110,6 +110,7 @@ def refine(
     tries: int | None = None,
     seconds: float = 60.0,
     seed: int = 0,
+    beat: float | None = None,
     submit: Submit | None = None,
 ) -> Fit | None:
     """Fit the best of several scripts to a picture.
@@ -125,6 +126,7 @@ def refine(
             come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
+        beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is.
         submit: where fits are done, as :meth:`cadcoder.refine.pool.Pool.submit`; None is here and one after the
             other. It makes no difference to what is found.
 
@@ -146,7 +148,8 @@ def refine(
 
     tried = codes[:FITTED]
     heat = fitted(tried, HEAT * tries / max(1, len(tried)))
-    given = max((f.first for f in heat), default=-1.0)
+    if beat is None:
+        beat = max((f.first for f in heat), default=-1.0)
     if max((f.likeness for f in heat), default=0.0) < POOR:
         heat += fitted(simple_parts(observation), SIMPLE_TRIES)
     fits = sorted(heat, key=lambda f: -f.likeness)[:FINALISTS]
@@ -168,7 +171,7 @@ def refine(
         final = again if again is not None and again.likeness > found.likeness else found
         if best is None or final.likeness > best.likeness:
             best = final
-    return best if best is not None and best.likeness > given else None
+    return best if best is not None and best.likeness > beat else None
 
 
 def fit(

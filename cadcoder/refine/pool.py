@@ -57,7 +57,7 @@ class Pool:
         """Ask for a job, and return its future result.
 
         Args:
-            job: ``observe``, ``likeness`` or ``fit``.
+            job: ``observe``, ``likeness``, ``retrieve`` or ``fit``.
             args: its arguments.
             kwargs: its named arguments.
 

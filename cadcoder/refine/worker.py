@@ -21,6 +21,7 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.program import parse
+from cadcoder.refine.bank import retrieve
 from cadcoder.refine.fit import fit
 from cadcoder.refine.frames import read_frame, write_frame
 from cadcoder.render.compare import likeness, observe
@@ -48,7 +49,12 @@ def part_likeness(code: str, solid: Solid, observation: Observation) -> float:
 
 
 #: What can be asked of a worker, by name.
-JOBS: dict[str, Callable[..., Any]] = {"observe": observe, "likeness": part_likeness, "fit": fit}
+JOBS: dict[str, Callable[..., Any]] = {
+    "observe": observe,
+    "likeness": part_likeness,
+    "retrieve": retrieve,
+    "fit": fit,
+}
 
 
 def warm_up() -> None:
