@@ -89,6 +89,11 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
     check(result, f"mount {target}")
 
 
+def unmount(target: str) -> None:
+    """Take a mount away, at once for names and when its last user is gone for the rest."""
+    check(_libc.umount2(os.fsencode(target), ctypes.c_int(MNT_DETACH)), f"umount {target}")
+
+
 def make_read_only(target: str, recursive: bool = True) -> None:
     """Make a mount (and those below it) read-only, by mount_setattr(2), Linux 5.12 and newer."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)

@@ -82,8 +82,12 @@ def _try_namespaces(names: tuple[str, ...], folder: str, readable: Sequence[str]
             raise OSError("pid_ns: not the first process of its namespace")
         if "root_fs" in names:
             layers.build_root(folder, readable)
+            layers.own_work_folder()
+            layers.fresh_work_folder(Limits(), False)
             if not os.statvfs("/").f_flag & os.ST_RDONLY or os.path.exists("/proc/self"):
                 raise OSError("root_fs: the old root is still there")
+            if os.statvfs(layers.WORK_IN_ROOT).f_files != Limits().files:
+                raise OSError("root_fs: the working folder has no limit of files")
 
     fault = succeeds(inside)
     if fault is not None:
@@ -124,6 +128,9 @@ def _try_child_layer(plan: Plan, name: str, folder: str) -> None:
     limits = Limits()
     os.environ["CADCODER_PROBE"] = "1"
     leak = os.dup2(0, 50)
+    if "root_fs" in plan.namespaces:
+        layers.own_work_folder()
+        layers.fresh_work_folder(limits, False)
     layers.confine(plan, limits, folder)
     effects: dict[str, Callable[[], bool]] = {
         "pdeathsig": lambda: _parent_death_signal() == signal.SIGKILL,

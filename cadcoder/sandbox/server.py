@@ -25,11 +25,14 @@ _CONTROL_BYTES = 1 << 16
 class Server:
     """Answers spawn, end and server requests on one control socket."""
 
-    def __init__(self, control: socket.socket, plan: Plan, own_pid_ns: int | None) -> None:
+    def __init__(self, control: socket.socket, plan: Plan, own_pid_ns: int | None, own_folder: bool = False) -> None:
         self.control = control
         self.plan = plan
         self.own_pid_ns = own_pid_ns
         self.children: set[int] = set()
+        self._folder: Limits | None = None  # what the working folder is mounted with
+        if own_folder:
+            layers.own_work_folder()
 
     def serve(self) -> None:
         """Answer until the supervisor hangs up, then end every child."""
@@ -48,17 +51,30 @@ class Server:
             kill(pid)
 
     def _spawn(self, request: dict[str, Any], fds: list[int]) -> int:
+        limits = Limits(**request["limits"])
+        if "root_fs" in self.plan.namespaces:
+            self._clear_folder(limits)
         if self.own_pid_ns is not None:
             linux.unshare(linux.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            _child(request, fds, self.plan)
+            _child(request, limits, fds, self.plan)
         if self.own_pid_ns is not None:
             linux.setns(self.own_pid_ns, linux.CLONE_NEWPID)
         for fd in fds:
             os.close(fd)
         self.children.add(pid)
         return pid
+
+    def _clear_folder(self, limits: Limits) -> None:
+        """An empty working folder; one in which a child left nothing serves the next, too.
+
+        No child of this server is alive now, and nothing is removed by name: the names are untrusted.
+        """
+        if self._folder == limits and not os.listdir(layers.WORK_IN_ROOT):
+            return
+        layers.fresh_work_folder(limits, self._folder is not None)
+        self._folder = limits
 
     def _end(self, pid: int) -> dict[str, Any]:
         if pid not in self.children:
@@ -75,7 +91,8 @@ class Server:
             if linux.IS_LINUX:
                 linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             self.control.close()
-            Server(socket.socket(fileno=fds[0]), self.plan, self.own_pid_ns).serve()
+            own_folder = "root_fs" in self.plan.namespaces
+            Server(socket.socket(fileno=fds[0]), self.plan, self.own_pid_ns, own_folder).serve()
             os._exit(0)
         for fd in fds:
             os.close(fd)
@@ -91,10 +108,9 @@ class Server:
                 return
 
 
-def _child(request: dict[str, Any], fds: list[int], plan: Plan) -> NoReturn:
+def _child(request: dict[str, Any], limits: Limits, fds: list[int], plan: Plan) -> NoReturn:
     """Confine this forked process, do its one job, and end."""
     try:
-        limits = Limits(**request["limits"])
         # 0: nothing; 1 and 2: what the script prints; 3: the job. In this order, for the numbers may overlap.
         job, output = (os.dup2(fd, number) for fd, number in zip(fds, (60, 61), strict=True))
         null = os.open(os.devnull, os.O_RDONLY)

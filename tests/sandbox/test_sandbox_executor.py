@@ -208,6 +208,82 @@ def test_files_in_the_own_folder_work(executor):
     assert outcome.ok, outcome.message
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "solid = cq.Workplane().text('Ab', 10, 2)",
+        "solid = cq.Workplane().placeSketch(cq.Sketch().rect(3, 3).vertices().fillet(0.5)).extrude(1)",
+        "a = cq.Assembly().add(cq.Workplane().box(1, 1, 1), name='a').add(cq.Workplane().box(1, 1, 2), name='b')\n"
+        "a.constrain('a@faces@>Z', 'b@faces@<Z', 'Plane')\na.solve()\nsolid = a",
+        "cq.exporters.export(cq.Workplane().box(1, 1, 1), 'a.svg')\n"
+        "cq.exporters.export(cq.Workplane().rect(1, 1), 'a.dxf')\n"
+        "solid = cq.importers.importDXF('a.dxf').wires().toPending().extrude(1)",
+        "import numpy as np, scipy.optimize, random, tempfile, shutil, os\nx = float(np.linalg.norm([3, 4]))\n"
+        "open('a', 'w').close()\nshutil.copy('a', 'b')\nos.chmod('a', 0o600)\nsolid = cq.Workplane().sphere(x)",
+        "import threading\nparts = []\nt = threading.Thread(target=lambda: parts.append(cq.Workplane().box(1, 2, 3)))\n"
+        "t.start()\nt.join()\nsolid = parts[0].cut(cq.Workplane().sphere(0.4))",
+        "path = cq.Workplane('XZ').spline([(0, 0), (2, 3), (0, 6)])\nsolid = cq.Workplane().circle(0.5).sweep(path)",
+        "helix = cq.Wire.makeHelix(1, 3, 4)\n"
+        "solid = cq.Workplane('XZ').center(4, 0).circle(0.2).sweep(cq.Workplane(helix), isFrenet=True)",
+        "a = cq.Assembly(cq.Workplane().box(1, 1, 1), color=cq.Color('red'))\n"
+        "a.export('a.step')\na.export('a.glb')\nsolid = a",
+    ],
+)
+def test_what_people_write_works(executor, code):
+    outcome = run(executor, code)
+    assert outcome.ok, (outcome.status, outcome.message, outcome.output[-500:])
+
+
+def test_two_hundred_come_through_two_workers(executor):
+    codes = [CQ + f"solid = cq.Workplane().box(1, 1, {i + 1}).edges('|Z').fillet(0.1)" for i in range(200)]
+    area = 1 - (4 - math.pi) * 0.01
+    outcomes = executor.run_many(codes, exports=(), mesh=False)
+    assert [o.volume for o in outcomes] == [pytest.approx(area * (i + 1)) for i in range(200)]
+
+
+@pytest.mark.slow
+def test_two_hundred_at_once():
+    """All of them alive at the same time, each with threads of its own: no limit of processes may meet them."""
+    wait = "import threading, time\nt = threading.Thread(target=time.sleep, args=(5,))\nt.start()\nt.join()\n"
+    codes = [CQ + wait + f"solid = cq.Workplane().box(1, 1, {i + 1})" for i in range(200)]
+    with Executor(workers=200, timeout=120) as pool:
+        outcomes = pool.run_many(codes, exports=(), mesh=False)
+    assert [(o.status, o.volume) for o in outcomes] == [("ok", pytest.approx(i + 1)) for i in range(200)]
+
+
+def test_faces_that_bound_nothing_are_left_out_of_the_mesh(executor):
+    """As in DeepCAD's 00064673, where a boolean left an internal face in a solid."""
+    code = (
+        "from OCP.BRep import BRep_Builder\nfrom OCP.TopAbs import TopAbs_Orientation\n"
+        "from OCP.TopoDS import TopoDS_Shell\n"
+        "box = cq.Workplane().box(2, 2, 2).val()\nface = cq.Face.makePlane(1, 1).wrapped\n"
+        "shell = box.Shells()[0].wrapped\nbuilder = BRep_Builder()\nmade = TopoDS_Shell()\nbuilder.MakeShell(made)\n"
+        "for f in box.Faces():\n    builder.Add(made, f.wrapped)\n"
+        "builder.Add(made, face.Oriented(TopAbs_Orientation.TopAbs_INTERNAL))\nmade.Closed(True)\n"
+        "solid = cq.Shape.cast(cq.Solid.makeSolid(cq.Shell(made)).wrapped)\n"
+    )
+    outcome = run(executor, code)
+    assert outcome.status in ("ok", "invalid_shape") and outcome.volume == pytest.approx(8)
+    assert outcome.vertices.shape == (8, 3) and outcome.faces.shape == (12, 3)
+    assert_watertight(outcome.faces)
+
+
+def test_welding_joins_equal_points_and_no_others():
+    from scipy.spatial import cKDTree
+
+    from cadcoder.sandbox import shapes
+
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        count, scale = int(rng.integers(1, 300)), 10 ** rng.uniform(-10, -6)
+        points = rng.integers(0, 4, (count, 3)) + rng.normal(0, scale, (count, 3))
+        root = np.arange(count)
+        for low, high in cKDTree(points).query_pairs(5e-7, output_type="ndarray"):
+            first, second = sorted((shapes._find(root, low), shapes._find(root, high)))
+            root[second] = first
+        assert [shapes._find(root, i) for i in range(count)] == list(shapes._joined(points, 5e-7))
+
+
 def test_many_come_in_order_and_in_parallel(executor):
     codes = [CQ + f"solid = cq.Workplane().box(1, 1, {i + 1})" for i in range(40)]
     codes[7] = "raise ValueError(7)"

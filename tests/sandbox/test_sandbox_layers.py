@@ -34,6 +34,8 @@ if namespaces:
 plan = layers.Plan(tuple(namespaces), tuple(child_layers), tuple(sys.path), 3 << 30)
 limits = Limits(memory_mb=1000, file_mb=1, files=20)
 parent = os.getppid()
+if "root_fs" in namespaces:
+    layers.fresh_work_folder(limits, False)
 where = layers.confine(plan, limits, folder)
 
 
