@@ -19,7 +19,7 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
 from cadcoder.refine.numbers import Numbers
-from cadcoder.refine.starts import simple_parts
+from cadcoder.refine.starts import simple_parts, varied
 
 if TYPE_CHECKING:
     from cadcoder.render.compare import Observation
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Solids drawn for one script, and for each further one, unless told otherwise; 100 take about a second.
 TRIES, TRIES_MORE = 150, 50
 #: How many scripts are fitted a little, how many of them to the end, and the share of the tries for the first.
-FITTED, FINALISTS, HEAT = 6, 2, 0.5
+FITTED, FINALISTS, HEAT = 8, 2, 0.5
 #: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
 POOR, SIMPLE_TRIES = 0.88, 30
 #: Longest side of what is returned, in the program's unit.
@@ -116,14 +116,14 @@ def refine(
     """Fit the best of several scripts to a picture.
 
     A rough first guess with the right features beats a close one with the wrong ones, and only fitting tells
-    which it is: the few that look best are all fitted a little, and the best two of those to the end. Where none
-    of them comes near the picture, simple parts are tried too.
+    which it is: a few that look best, of several structures, are all fitted a little, and the best two of those to the
+    end. Where none of them comes near the picture, simple parts are tried too.
 
     Args:
         codes: scripts that run, the one most like the picture first.
         observation: the picture, prepared.
-        tries: solids to draw; None is ``TRIES`` and ``TRIES_MORE`` for each script after the first. Simple parts
-            come on top.
+        tries: solids to draw; None is ``TRIES``, and ``TRIES_MORE`` for each further script that is fitted. Simple
+            parts come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
         beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is.
@@ -131,11 +131,12 @@ def refine(
             other. It makes no difference to what is found.
 
     Returns:
-        The best fit, or None where no script can be read as a program or none got better.
+        The best fit, or None where no script can be read as a program or none got better than ``beat``.
     """
     deadline = time.monotonic() + seconds
+    tried = varied(codes, FITTED)
     if tries is None:
-        tries = TRIES + TRIES_MORE * max(0, len(codes) - 1)
+        tries = TRIES + TRIES_MORE * max(0, len(tried) - 1)
     ask = submit or _at_once
 
     def start(code: str, share: float, seed: int, hops: int = 0) -> Future[Any]:
@@ -146,7 +147,6 @@ def refine(
         asked = [start(code, share, seed) for code in codes]
         return [found for future in asked if (found := future.result()) is not None]
 
-    tried = codes[:FITTED]
     heat = fitted(tried, HEAT * tries / max(1, len(tried)))
     if beat is None:
         beat = max((f.first for f in heat), default=-1.0)
@@ -207,7 +207,12 @@ def fit(
         best = _search(best, tied, judge, rng)
     best = _hop(best, judge, rng, hops)
     best = _rounded(best, first, judge)
-    return Fit(_rescaled(best[1]), best[0], first, judge.tried)
+    for likeness, text in (best, (first, start)):
+        try:
+            return Fit(_rescaled(text), likeness, first, judge.tried)
+        except InputError:  # arcs as fine as they will be built may cross where coarse ones did not
+            continue
+    return None
 
 
 def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:

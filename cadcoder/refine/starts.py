@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,3 +56,32 @@ def box_sides(mask: NDArray[np.bool_], right: NDArray[np.float64], up: NDArray[n
     sides = np.asarray(np.linalg.lstsq(matrix, widths, rcond=1e-3)[0], dtype=np.float64)
     sides = np.maximum(sides / max(float(sides.max()), 1e-9), THINNEST) * LONGEST
     return sides
+
+
+def varied(codes: list[str], count: int) -> list[str]:
+    """Return some of the scripts, in their order: the first few, and the first of each further structure.
+
+    Scripts that differ in their numbers only lead to the same fit.
+
+    Args:
+        codes: scripts, the best first.
+        count: how many to return at most.
+    """
+    first = list(dict.fromkeys(codes))
+    chosen = dict.fromkeys(first[: max(1, count * 3 // 8)])
+    structures = {_structure(code) for code in chosen}
+    for code in first:
+        if len(chosen) >= count:
+            break
+        if (structure := _structure(code)) not in structures:
+            structures.add(structure)
+            chosen[code] = None
+    for code in first:
+        if len(chosen) >= count:
+            break
+        chosen[code] = None
+    return [code for code in first if code in chosen]
+
+
+def _structure(code: str) -> str:
+    return re.sub(r"-?\d+(\.\d+)?", "#", code)

@@ -9,7 +9,7 @@ from cadcoder.program import parse
 from cadcoder.refine import refine
 from cadcoder.refine.fit import fit
 from cadcoder.refine.numbers import Numbers
-from cadcoder.refine.starts import box_sides, simple_parts
+from cadcoder.refine.starts import box_sides, simple_parts, varied
 from cadcoder.render.compare import likeness, observe
 from cadcoder.render.gencad import render_gencad
 
@@ -133,3 +133,13 @@ def test_simple_parts_are_programs() -> None:
     assert len(parts) == 7
     for code in parts:
         assert build(parse(code)).volume > 0
+
+
+def test_starts_are_of_several_structures() -> None:
+    plates = [f"result = cq.Workplane().rect({w}, 40).extrude(5)" for w in range(10, 16)]
+    rings = [f"result = cq.Workplane().circle({r}).extrude(5)" for r in (3, 4.5)]
+    codes = [*plates, plates[0], *rings]
+    assert varied(codes, 4) == [plates[0], plates[1], plates[2], rings[0]]  # places left go to the next best
+    assert varied(codes, 2) == [plates[0], rings[0]]
+    assert varied(codes, 20) == [*plates, *rings]
+    assert varied([], 5) == []
