@@ -96,6 +96,7 @@ class Published:
         self._scripts = executor
         self._long = Executor(workers=workers, timeout=seconds, memory_mb=4096)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="cadcoder-protocol")
+        self._long.run("", exports=(), mesh=False)  # its start would else take time from the first scripts
 
     def __enter__(self) -> Published:
         return self
