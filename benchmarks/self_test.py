@@ -79,7 +79,13 @@ def test(job: tuple[Path, int]) -> dict[str, Any]:
         return {"path": str(path), "why": str(error)}
     rng = np.random.default_rng(0)
     start = time.process_time()
-    values = [iou_aligned(part, part.transformed(similarity(rng))) for _ in range(poses)]
+    values = []
+    for _ in range(poses):
+        try:
+            values.append(iou_aligned(part, part.transformed(similarity(rng))))
+        except InputError as error:
+            print(f"{path}: {error}", file=sys.stderr, flush=True)
+            values.append(0.0)
     return {"path": str(path), "lowest": min(values), "seconds": (time.process_time() - start) / max(1, poses)}
 
 

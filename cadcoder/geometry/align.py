@@ -89,7 +89,7 @@ class _Search:
     def exact(self, rotation: FloatArray) -> float:
         """Measure a rotation (3, 3) by manifold3d on the light meshes and remember it if it is the best."""
         (a, va), (b, vb) = self.a.light, self.b.light
-        iou = overlap.iou(a.transform(np.concatenate([rotation, np.zeros((3, 1))], axis=1)), b, va, vb)
+        iou = overlap.estimated_iou(a.transform(np.concatenate([rotation, np.zeros((3, 1))], axis=1)), b, va, vb)
         self.measured += 1
         if iou > self.best:
             self.best, self.rotation = iou, rotation

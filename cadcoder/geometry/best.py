@@ -68,5 +68,7 @@ def _ranks(a: Posed, b: Posed, half: FloatArray) -> FloatArray:
 
 def _measure(a: Posed, b: Posed, rotation: FloatArray, light: bool) -> float:
     turn = np.concatenate([rotation, np.zeros((3, 1))], axis=1)
-    (ma, va), (mb, vb) = (p.light if light else (p.solid.manifold, p.volume) for p in (a, b))
-    return overlap.iou(ma.transform(turn), mb, va, vb)
+    if light:
+        (ma, va), (mb, vb) = a.light, b.light
+        return overlap.estimated_iou(ma.transform(turn), mb, va, vb)
+    return overlap.iou(a.solid.manifold.transform(turn), b.solid.manifold, a.volume, b.volume)

@@ -43,7 +43,8 @@ def test_one_pair_as_json(folder: Path) -> None:
     assert list(row)[:4] == ["id", "outcome", "message", "metrics"] and (row["id"], row["outcome"]) == ("a", "ok")
     names = {"iou_best", "iou_aligned", "iou_raw", "iou_box", "cd_deepcad", "cd_cadrille", "size_error"}
     assert names <= row["metrics"].keys() and row["layers"]
-    assert row["metrics"]["iou_best"] == row["metrics"]["acc_cmd"] == row["metrics"]["acc_param"] == 1
+    assert row["metrics"]["iou_best"] == pytest.approx(1, abs=1e-6)
+    assert row["metrics"]["acc_cmd"] == row["metrics"]["acc_param"] == 1
 
 
 def test_a_folder_and_its_summary(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

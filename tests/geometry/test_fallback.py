@@ -16,7 +16,7 @@ def test_voxels_are_a_closed_solid_of_about_the_same_volume(parts: dict[str, Sol
         found = voxel_solid(part)
         assert found.notes == (NOTE,) and found.is_watertight
         assert found.volume == pytest.approx(part.volume, rel=0.03)
-        assert metrics.iou_raw(found, part) > 0.9
+        assert metrics.iou_raw(found, part) > 0.88
 
 
 def test_a_mesh_with_a_large_hole_and_turned_faces_is_measured_by_its_voxels(parts: dict[str, Solid]) -> None:
