@@ -74,9 +74,12 @@ def _mesh_and_files(shape: Any, bounds: tuple[float, ...], mesh: bool, names: Se
         parts["step"] = exports.step(shape)
     if mesh or set(names) & {"stl", "glb"}:
         shapes.tessellate(shape, diagonal)
-    if mesh:
         vertices, faces = shapes.mesh_arrays(shape, diagonal)
-        parts |= {"vertices": vertices.tobytes(), "faces": faces.tobytes()}
+        if not shapes.closed(faces):
+            shapes.tessellate(shape, diagonal, careful=True)
+            vertices, faces = shapes.mesh_arrays(shape, diagonal)
+        if mesh:
+            parts |= {"vertices": vertices.tobytes(), "faces": faces.tobytes()}
     if "stl" in names:
         parts["stl"] = exports.stl(shape)
     if "glb" in names:

@@ -97,7 +97,6 @@ def state(outside: Path) -> dict[str, Any]:
         "ipc": [text for text in segments if "6209255" in text],
         "here": os.getcwd(),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "temporary": sorted(p for p in os.listdir("/tmp") if p.startswith(("cadcoder-", "run-"))),
         "limits": _limits(),
     }
 
@@ -121,7 +120,6 @@ def main() -> None:
             workers=job["workers"], timeout=job["timeout"], memory_mb=256, without=job["without"]
         ) as executor:
             assert executor.run(BOX, exports=()).ok
-            temporary = sorted(p for p in os.listdir("/tmp") if p.startswith("cadcoder-"))
             before = state(outside)
             start = time.monotonic()
             outcomes = executor.run_many(codes, exports=())
@@ -149,7 +147,6 @@ def main() -> None:
             "in_folder": in_folder,
             "folder_gone": not folder.exists(),
             "janitor_gone": not os.path.exists(f"/proc/{janitor}"),
-            "temporary_left": sorted(set(closed["temporary"]) & set(temporary) & {folder.name}),
             "reached": names["reached"](),  # type: ignore[operator]
             "canary_alive": names["canary_alive"](),  # type: ignore[operator]
         }
