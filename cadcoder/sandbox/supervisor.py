@@ -108,6 +108,8 @@ class Zygote(Link):
     """
 
     def __init__(self, without: tuple[str, ...] = ()) -> None:
+        if os.name != "posix":
+            raise SandboxUnavailable("scripts are run on Linux and macOS only; on Windows use WSL")
         ours, theirs = socket.socketpair()
         super().__init__(ours)
         with tempfile.TemporaryFile() as log:
