@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import multiprocessing
+import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, help="the file to write, for example MODEL/bank.npz")
     parser.add_argument("--most", type=int, default=250_000, help="programs to keep at most (default %(default)s)")
     parser.add_argument("--components", type=int, default=32, help="numbers a drawing (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     args = parser.parse_args(argv)
     try:
-        bank = build_bank(args.shards, args.most, args.components)
+        bank = build_bank(args.shards, args.most, args.components, args.workers)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         bank.save(args.out)
     except CadCoderError as error:
@@ -49,19 +51,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def build_bank(folder: Path, most: int = 250_000, components: int = 32) -> Bank:
+def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers: int = 1) -> Bank:
     """Return the bank of a set's drawings.
 
     Args:
         folder: of the set.
         most: programs to keep.
         components: numbers that a drawing is described by.
+        workers: processes; the bank does not depend on it.
 
     Raises:
         ConfigError: if there are no shards with pictures, or the values are impossible.
     """
-    if most < 1 or components < 1:
-        raise ConfigError(f"--most and --components must be at least 1, not {most} and {components}")
+    if min(most, components, workers) < 1:
+        raise ConfigError(f"--most, --components and --workers must be at least 1, not {most}, {components}, {workers}")
     files = sorted(folder.glob("data/*.parquet"))
     if not files:
         build = f"python -m dataset_build.build --source synthetic --count 100000 --out {folder}"
@@ -69,20 +72,20 @@ def build_bank(folder: Path, most: int = 250_000, components: int = 32) -> Bank:
     basis: tuple[Floats, Floats] | None = None
     texts: dict[str, None] = {}
     places: list[Floats] = []
-    waiting: list[Floats] = []
+    waiting: list[npt.NDArray[np.float16]] = []
     report, close = reporter(len(files), quiet=False)
-    for count, path in enumerate(files):
-        for code, drawing in _drawings(path):
-            if code in texts:
-                continue
-            texts[code] = None
-            waiting.append(describe_gencad(drawing))
-        if basis is None and (len(waiting) >= FIRST or path == files[-1]):
-            basis = principal(np.stack(waiting), min(components, len(waiting)))
-        if basis is not None and waiting:
-            places.append((np.stack(waiting) - basis[0]) @ basis[1])
-            waiting = []
-        report(count + 1)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(files))) as pool:
+        for count, (codes, descriptions) in enumerate(pool.imap(_described, files)):
+            for code, description in zip(codes, descriptions, strict=True):
+                if code not in texts:
+                    texts[code] = None
+                    waiting.append(description)
+            if basis is None and (len(waiting) >= FIRST or count + 1 == len(files)) and waiting:
+                basis = principal(np.stack(waiting).astype(np.float32), min(components, len(waiting)))
+            if basis is not None and waiting:
+                places.append((np.stack(waiting).astype(np.float32) - basis[0]) @ basis[1])
+                waiting = []
+            report(count + 1)
     close()
     if basis is None:
         raise ConfigError(f"the shards in {folder} hold no samples")
@@ -92,18 +95,23 @@ def build_bank(folder: Path, most: int = 250_000, components: int = 32) -> Bank:
     return make_bank([scripts[i] for i in kept], at[kept], *basis)
 
 
-def _drawings(path: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-    """Yield each script of a shard with its drawing in grey (H, W)."""
+def _described(path: Path) -> tuple[list[str], npt.NDArray[np.float16]]:
+    """Return the scripts of a shard and the descriptions of their drawings (N, F)."""
     import pyarrow.parquet as pq
     from PIL import Image
 
     file = pq.ParquetFile(path)
     if "image" not in file.schema_arrow.names:
         raise ConfigError(f"{path} has no pictures; build the set without --no-images")
+    codes: list[str] = []
+    found = []
     for group in file.iter_batches(200, columns=["image", "code"]):
         rows: list[dict[str, Any]] = group.to_pylist()
         for row in rows:
-            yield row["code"], np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L"), np.uint8)
+            drawing = np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L"), np.uint8)
+            found.append(describe_gencad(drawing).astype(np.float16))
+            codes.append(row["code"])
+    return codes, np.stack(found) if found else np.empty((0, 0), np.float16)
 
 
 def _novel(at: Floats, most: int, block: int = 1000) -> npt.NDArray[np.intp]:
