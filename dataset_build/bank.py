@@ -83,7 +83,7 @@ def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers:
             if basis is None and (len(waiting) >= FIRST or count + 1 == len(files)) and waiting:
                 basis = principal(np.stack(waiting).astype(np.float32), min(components, len(waiting)))
             if basis is not None and waiting:
-                places.append((np.stack(waiting).astype(np.float32) - basis[0]) @ basis[1])
+                places.append(np.asarray((np.stack(waiting) - basis[0]) @ basis[1], dtype=np.float32))
                 waiting = []
             report(count + 1)
     close()
