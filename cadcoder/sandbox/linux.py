@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+from typing import Any
 
 IS_LINUX = sys.platform == "linux"
 
@@ -41,7 +42,7 @@ HUGE_PAGE = 1 << 21
 _MADV_HUGEPAGE = 14
 _MADV_COLLAPSE = 25
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None  # nothing here is called elsewhere
 _CAP_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
 
 

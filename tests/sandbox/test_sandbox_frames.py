@@ -1,6 +1,7 @@
 """The wire format: what is encoded comes back, and nothing else is accepted."""
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -84,3 +85,12 @@ def test_what_is_not_a_frame_is_refused(data):
 def test_nan_is_not_sent():
     with pytest.raises(ValueError, match="JSON"):
         encode({"x": float("nan")})
+
+
+def test_nothing_that_could_run_code_is_read():
+    """No part of the sandbox knows a format that holds code."""
+    for path in (Path(__file__).parents[2] / "cadcoder" / "sandbox").glob("*.py"):
+        found = {
+            name for name in ("pickle", "marshal", "shelve", "dill", "yaml") if f"import {name}" in path.read_text()
+        }
+        assert found == [], path.name
