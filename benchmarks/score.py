@@ -22,47 +22,13 @@ from typing import Any
 import numpy as np
 
 from cadcoder.geometry import metrics, occ
-from cadcoder.geometry.posed import principal_axes
-from cadcoder.geometry.published import mass, published_iou
-from cadcoder.geometry.rotations import half_turns
-from cadcoder.geometry.solid import FloatArray, Solid
+from cadcoder.geometry.exact import exact_best
+from cadcoder.geometry.published import published_iou
+from cadcoder.geometry.solid import Solid
 from cadcoder.program.emit import emit
 from cadcoder.program.parse import parse
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def exact_best(a: Any, b: Any) -> float:
-    """Return IoU_best of two cadquery Shapes on their exact faces, by OpenCascade."""
-    (first, pose), (second, other) = _normal(a), _normal(b)
-    target = _moved(second, other)
-    best = 0.0
-    for turn in half_turns():
-        m = np.eye(4)
-        m[:3, :3] = turn
-        best = max(best, occ.exact_iou(_moved(first, m @ pose), target))
-    return best
-
-
-def _normal(shape: Any) -> tuple[Any, FloatArray]:
-    """Return (shape, similarity (4, 4) into its principal axes with a radius of gyration of one)."""
-    volume, centre, tensor = mass(shape)
-    inertia = np.array(tensor)
-    second = np.trace(inertia) / 2 * np.eye(3) - inertia  # of x x^T
-    scale = 1.0 / np.sqrt(np.trace(second) / volume)
-    m = np.eye(4)
-    m[:3, :3] = scale * principal_axes(second * scale * scale / volume)[1]
-    m[:3, 3] = -m[:3, :3] @ np.array(centre)
-    return shape.wrapped, m
-
-
-def _moved(shape: Any, matrix: FloatArray) -> Any:
-    from OCP.BRepBuilderAPI import BRepBuilderAPI_Transform
-    from OCP.gp import gp_Trsf
-
-    t = gp_Trsf()
-    t.SetValues(*(float(v) for v in matrix[:3].ravel()))
-    return BRepBuilderAPI_Transform(shape, t, True).Shape()
 
 
 def pairs(data: Path, count: int) -> list[tuple[str, Any, Any]]:
@@ -112,7 +78,7 @@ def main() -> None:
         ours, row["ours"] = clocked(metrics.iou_best, fresh(a), fresh(b))
         _, row["aligned"] = clocked(metrics.iou_aligned, fresh(a), fresh(b))
         old, row["published"] = clocked(published_iou, a, b)
-        exact, row["exact"] = clocked(exact_best, a, b)
+        exact, row["exact"] = clocked(exact_best, a.wrapped, b.wrapped)
         row |= {"difference": abs(ours - exact), "old_difference": abs(old - reference.get(name, np.nan))}
         rows.append(row)
         print(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr, flush=True)

@@ -27,6 +27,10 @@ MARGIN = 0.025
 MOST = 8
 #: Above this a pose is taken as the best there is.
 ENOUGH = 0.9995
+#: From here on two solids are taken for one part that is not yet quite in place.
+SAME_PART = 0.98
+#: Half the angle between the facets of a round part, a little enlarged, in radians.
+FACET = 0.055
 #: The mirror image must fit better by this much to be flagged.
 CHIRAL = 0.005
 
@@ -126,6 +130,8 @@ class _Search:
         else:
             for axis in free:
                 self._polish_spin(axis)
+                if SAME_PART <= self.best < ENOUGH:  # near enough now to look for the crest
+                    self._polish_spin(axis)
         return self.rotation
 
     def _measure(self, rotations: FloatArray, most: int = MOST) -> None:
@@ -176,7 +182,10 @@ class _Search:
         return np.concatenate(found)
 
     def _polish_spin(self, axis: int, width: float = 0.03, steps: int = 9) -> None:
-        """Refine the best rotation about one axis by golden section, over ``width`` radians to both sides."""
+        """Refine the best rotation about one axis by golden section, over ``width`` radians to both sides.
+
+        A round part nearly on itself has a crest for every facet, sharp ones: there the crests are scanned first.
+        """
         start = self.rotation
 
         def value(angle: float) -> float:
@@ -184,10 +193,14 @@ class _Search:
 
         golden = (np.sqrt(5.0) - 1) / 2
         low, high = -width, width
+        if SAME_PART <= self.best < ENOUGH:
+            scan = np.linspace(-FACET, FACET, 12)  # not at 0, which is measured
+            peak = scan[int(np.argmax([value(float(angle)) for angle in scan]))]
+            low, high, steps = peak - 2 * FACET / 11, peak + 2 * FACET / 11, max(steps, 13)
         left, right = high - golden * (high - low), low + golden * (high - low)
         at_left, at_right = value(left), value(right)
         for _ in range(steps):
-            if self.best >= ENOUGH or abs(at_left - at_right) < 1e-7:
+            if self.best >= ENOUGH or high - low < 1e-5:
                 break
             if at_left > at_right:
                 high, right, at_right = right, left, at_left

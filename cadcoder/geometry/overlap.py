@@ -38,6 +38,6 @@ def iou(a: manifold3d.Manifold, b: manifold3d.Manifold, volume_a: float, volume_
 
 
 def estimated_iou(a: manifold3d.Manifold, b: manifold3d.Manifold, volume_a: float, volume_b: float) -> float:
-    """Return the same without the check: for simplified meshes, whose facets may cross a little, to compare poses by."""
+    """Return the same unchecked: to compare poses by, on simplified meshes, whose facets may cross a little."""
     shared = min(max(float((a ^ b).volume()), 0.0), volume_a, volume_b)
     return shared / (volume_a + volume_b - shared)
