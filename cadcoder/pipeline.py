@@ -375,16 +375,15 @@ class Pipeline:
         running = [(c.likeness or 0.0, c.code) for c in candidates if c.solid]
         codes = [code for _, code in sorted([*running, *retrieved], key=lambda s: -s[0])]
         found = refine(codes, observation, seed=seed, beat=likeness, submit=self._fitters.submit)
-        if found is None:
-            return draft, likeness
-        outcome = self.run(found.code)
-        solid = solid_of(outcome)
-        if solid is None:
-            return draft, likeness
-        better: float = self._fitters.submit("likeness", found.code, solid, observation).result()
-        if better <= likeness:
-            return draft, likeness
-        return Draft(found.code, outcome, solid, "plain", draft.unit), better
+        for fit in (found, *found.rest) if found is not None else ():
+            outcome = self.run(fit.code)
+            solid = solid_of(outcome)
+            if solid is None:
+                continue
+            better: float = self._fitters.submit("likeness", fit.code, solid, observation).result()
+            if better > likeness:
+                return Draft(fit.code, outcome, solid, "plain", draft.unit), better
+        return draft, likeness
 
     def close(self) -> None:
         """End the executor's children."""

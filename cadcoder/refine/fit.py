@@ -8,16 +8,18 @@ time limit is there for machines that are slow or busy.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
+from cadcoder.program.types import Arc, Program
 from cadcoder.refine.numbers import Numbers
 from cadcoder.refine.starts import simple_parts, varied
 
@@ -38,6 +40,11 @@ FIRST_STEP, LEAST_FIRST_STEP, LAST_STEP = 0.12, 2.0, 0.2
 LEAST_GAIN = 1e-5
 #: Hops out of local optima: how many at most, their size (of the logarithm), and the likeness that needs none.
 MOST_HOPS, HOP, GOOD_ENOUGH = 12, 0.3, 0.982
+#: What a number in a script costs in likeness when fits are ranked.
+NUMBER_COST = 5e-4
+#: An arc that rises less than this share of its chord is as good as a line.
+FLAT = 3e-3
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: Rounding to halves or whole numbers is kept where it costs less than this in likeness.
 ROUNDING_COST = 5e-4
 
@@ -55,12 +62,14 @@ class Fit:
         likeness: how alike its drawing and the picture are, in [0, 1].
         first: the same for the script that it started from.
         tried: number of solids drawn.
+        rest: other fits of the same search, the best first, for where the executor cannot run this one.
     """
 
     code: str
     likeness: float
     first: float
     tried: int = 0
+    rest: tuple[Fit, ...] = ()
 
 
 @dataclass
@@ -82,7 +91,8 @@ class _Judge:
         """Return how alike the drawing of a script and the picture are.
 
         It is -1 where the script builds nothing, or a part in more pieces than the first one that was asked about: a
-        gap that hardly shows would otherwise be as good as a joint.
+        gap that hardly shows would otherwise be as good as a joint. OpenCascade makes no arc through three points on a
+        line, so that nearly flat ones count as nothing too.
         """
         from cadcoder.geometry.build import build
         from cadcoder.render.compare import likeness
@@ -91,6 +101,8 @@ class _Judge:
             self.tried += 1
             try:
                 program = parse(code)
+                if _has_flat_arc(program):
+                    raise InputError("an arc is flat")
                 solid = build(program, np.pi / 24)
                 # The quick question first; only where there are several surfaces do crumbs and cavities matter.
                 single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
@@ -152,26 +164,29 @@ def refine(
         beat = max((f.first for f in heat), default=-1.0)
     if max((f.likeness for f in heat), default=0.0) < POOR:
         heat += fitted(simple_parts(observation), SIMPLE_TRIES)
-    fits = sorted(heat, key=lambda f: -f.likeness)[:FINALISTS]
-    if not fits:
-        return None
+    fits = sorted(heat, key=_merit, reverse=True)
+    finalists = fits[:FINALISTS]
     share = (1 - HEAT) * tries / FINALISTS
     # With workers, the second final runs beside the first, even if that turns out good enough.
-    ahead = len(fits) if submit is not None and fits[0].likeness < GOOD_ENOUGH else 1
-    asked = [start(found.code, share, seed + 1, MOST_HOPS) for found in fits[:ahead]]
-    best: Fit | None = None
-    for i, found in enumerate(fits):
-        if best is not None and best.likeness >= GOOD_ENOUGH:
+    ahead = len(finalists) if submit is not None and fits and fits[0].likeness < GOOD_ENOUGH else 1
+    asked = [start(found.code, share, seed + 1, MOST_HOPS) for found in finalists[:ahead]]
+    for i, found in enumerate(finalists):
+        if max(f.likeness for f in fits[: i + 1]) >= GOOD_ENOUGH and i:
             for future in asked[i:]:
                 future.cancel()
             break
         if i == len(asked):
             asked.append(start(found.code, share, seed + 1, MOST_HOPS))
         again: Fit | None = asked[i].result()
-        final = again if again is not None and again.likeness > found.likeness else found
-        if best is None or final.likeness > best.likeness:
-            best = final
-    return best if best is not None and best.likeness > beat else None
+        if again is not None and again.likeness > found.likeness:
+            fits[i] = again
+    good = sorted((f for f in fits if f.likeness > beat), key=_merit, reverse=True)
+    return replace(good[0], rest=tuple(good[1:])) if good else None
+
+
+def _merit(fit: Fit) -> float:
+    """Return what fits are ranked by: of two that look the same, the one that says less."""
+    return fit.likeness - NUMBER_COST * len(_NUMBER.findall(fit.code))
 
 
 def fit(
@@ -213,6 +228,18 @@ def fit(
         except InputError:  # arcs as fine as they will be built may cross where coarse ones did not
             continue
     return None
+
+
+def _has_flat_arc(program: Program) -> bool:
+    for extrude in program.extrudes:
+        for loop in extrude.sketch.loops():
+            for arc in loop.curves:
+                if isinstance(arc, Arc):
+                    (ax, ay), (bx, by), (cx, cy) = arc.start, arc.mid, arc.end
+                    chord2 = (cx - ax) ** 2 + (cy - ay) ** 2
+                    if abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) < FLAT * chord2:
+                        return True
+    return False
 
 
 def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:

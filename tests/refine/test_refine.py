@@ -143,3 +143,25 @@ def test_starts_are_of_several_structures() -> None:
     assert varied(codes, 2) == [plates[0], rings[0]]
     assert varied(codes, 20) == [*plates, *rings]
     assert varied([], 5) == []
+
+
+def test_flat_arcs_are_left_alone() -> None:
+    # OpenCascade makes no arc through three points on a line.
+    flat = 'result = cq.Workplane("XY").moveTo(-30, -20).hLineTo(30).threePointArc((30.01, 0), (30, 20)).hLineTo(-30)'
+    code = f"import cadquery as cq\n\n{flat}.close().extrude(10)\n"
+    assert fit(code, observe(picture(SHAFT)), tries=20) is None
+    assert fit(code.replace("30.01", "36"), observe(picture(SHAFT)), tries=20) is not None
+
+
+def test_of_two_that_look_the_same_the_shorter_is_taken() -> None:
+    blind = (
+        'import cadquery as cq\n\nresult = cq.Workplane("XY").circle(50).extrude(8)\n'
+        'result = result.cut(cq.Workplane("XY").circle(20).extrude(8))\n'
+    )
+    ring = 'import cadquery as cq\n\nresult = cq.Workplane("XY").circle(50).circle(20).extrude(8)\n'
+    seen = observe(picture(ring))
+    found = refine([blind, ring], seen, tries=40, beat=0.5)
+    assert found is not None
+    assert ".cut" not in found.code
+    assert ".cut" in found.rest[0].code
+    assert found.likeness == pytest.approx(found.rest[0].likeness, abs=1e-3)
