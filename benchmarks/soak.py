@@ -179,7 +179,10 @@ def drive(options: argparse.Namespace) -> int:
         (Path(outside) / "secret.txt").write_text(SECRET)
         command = [sys.executable, "-m", "benchmarks.soak", "--part", "--outside", outside, *options.repeated]
         start, there = time.monotonic(), len(rows_of(options.out))
-        killed = kill_in_the_middle(command, options.out, options.count // 2) if there < options.count // 2 else None
+        note = options.out.with_suffix(".killed.json")
+        if there < options.count // 2:
+            note.write_text(json.dumps(kill_in_the_middle(command, options.out, options.count // 2)))
+        killed = json.loads(note.read_text()) if note.exists() else None
         finished = subprocess.run(command, cwd=ROOT).returncode
         seconds = time.monotonic() - start
         clean = sorted(os.listdir(outside)) == ["secret.txt"]
@@ -187,16 +190,9 @@ def drive(options: argparse.Namespace) -> int:
     report |= {"killed": killed, "second_part_exit": finished, "outside_clean": clean}
     report["scripts_a_second"] = round((options.count - there) / seconds, 1)
     # A script that is late shows a machine that was busy with other things; of many nothing can be said.
-    bad = (
-        report["lost"]
-        or report["late"] > options.count // 100
-        or report["doubled"]
-        or report["wrong"]
-        or report["zombies"]
-        or finished
-        or not clean
-    )
-    bad = bad or (killed is not None and killed["left"])
+    bad = report["late"] > options.count // 100 or finished or not clean
+    bad = bad or any(report[key] for key in ("lost", "doubled", "wrong", "zombies"))
+    bad = bad or (killed is not None and killed["left"] > 0)
     print(json.dumps(report, indent=1))
     return 1 if bad else 0
 

@@ -4,7 +4,7 @@ import ctypes
 
 libc = ctypes.CDLL(None)
 start = ctypes.c_void_p.in_dll(libc, "program_invocation_name").value
-if b"CADCODER_" + b"CANARY" in ctypes.string_at(start, 2000):
+if b"CADCODER_" + b"CANARY" in ctypes.string_at(start, 4096 - start % 4096):
     import cadquery as cq
 
     solid = cq.Workplane().box(1, 1, 1)
