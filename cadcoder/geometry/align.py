@@ -16,6 +16,7 @@ import numpy as np
 
 from cadcoder.geometry import overlap
 from cadcoder.geometry import rotations as rot
+from cadcoder.geometry.congruent import congruence
 from cadcoder.geometry.posed import POINTS, Posed
 from cadcoder.geometry.solid import FloatArray, Solid
 
@@ -28,7 +29,7 @@ MOST = 8
 #: Above this a pose is taken as the best there is.
 ENOUGH = 0.9995
 #: From here on two solids are taken for one part that is not yet quite in place.
-SAME_PART = 0.98
+SAME_PART = 0.99
 #: Half the angle between the facets of a round part, a little enlarged, in radians.
 FACET = 0.055
 #: The mirror image must fit better by this much to be flagged.
@@ -53,8 +54,9 @@ class Alignment:
 def align(a: Solid, b: Solid) -> Alignment:
     """Find the similarity with a proper rotation that lays ``a`` over ``b`` with the highest IoU.
 
-    Tried: the 24 rotations of the principal axes, the 24 of the original axes (with the identity), and where
-    moments are (nearly) equal in either solid the free angle (or all rotations), refined.
+    Tried: the rotation that takes every corner to a corner, if there is one; the 24 rotations of the principal axes and
+    the 24 of the original axes (with the identity); and where moments are (nearly) equal in either solid the free angle
+    (or all rotations), refined.
 
     Raises:
         InputError: if either encloses no volume or is not a closed mesh.
@@ -113,6 +115,9 @@ class _Search:
 
     def run(self) -> FloatArray:
         """Search, and return the best rotation (3, 3)."""
+        same = congruence(self.a, self.b)
+        if same is not None and self.exact(same) >= ENOUGH:
+            return self.rotation
         free = sorted({*self.a.free_axes, *self.b.free_axes})
         cube = rot.cube_rotations()
         candidates = [cube, self.b.axes @ cube @ self.a.axes.T]

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from geometry_parts import random_program, similarity
+from geometry_parts import disc, one, random_program, rect, similarity
 
 from cadcoder.geometry import rotations as rot
 from cadcoder.geometry.align import align, mirror_fits_better
 from cadcoder.geometry.build import build
+from cadcoder.geometry.congruent import congruence
 from cadcoder.geometry.metrics import iou_aligned, iou_best
 from cadcoder.geometry.posed import Posed, principal_axes
 from cadcoder.geometry.read import read_solid
 from cadcoder.geometry.solid import Solid
 from cadcoder.geometry.voxels import voxelise
+from cadcoder.program.types import Profile
 
 NAMES = (
     "cube", "bar", "sheet", "cylinder", "washer", "flange", "marked flange", "prism", "dotted cube", "bracket",
@@ -23,6 +25,22 @@ def test_a_part_in_any_pose_is_itself(parts: dict[str, Solid], name: str) -> Non
     part = parts[name]
     for seed in range(3):
         assert iou_aligned(part, part.transformed(similarity(seed))) > 0.999
+
+
+def test_thin_parts_in_any_pose_are_themselves() -> None:
+    ring = one(Profile(disc(0, 0, 40), (disc(0, 0, 39.8),)), 5)  # half a facet's turn apart, little would overlap
+    tube = one(Profile(rect(0, 0, 40, 40), (rect(0.2, 0.2, 39.8, 39.8),)), 40)  # thinner than any grid
+    for part in (build(ring), build(tube)):
+        for seed in range(4):
+            assert iou_aligned(part, part.transformed(similarity(seed))) > 0.9999
+
+
+def test_corners_match_for_the_same_part_alone(parts: dict[str, Solid]) -> None:
+    a, turned = Posed(parts["bracket"]), Posed(parts["bracket"].transformed(similarity(1)))
+    found = congruence(a, turned)
+    assert found is not None and np.linalg.det(found) == pytest.approx(1)
+    assert congruence(a, Posed(parts["bracket"].transformed(similarity(1, mirror=True)))) is None
+    assert congruence(a, Posed(parts["flange"])) is None
 
 
 def test_random_parts_in_any_pose_are_themselves() -> None:
