@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cadcoder.errors import InputError, NoValidScript
 from cadcoder.files import write_bytes
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Runs a script and returns its outcome with the exports that are named (``step``, ``stl``, ``glb``).
 Run = Callable[[str, "tuple[str, ...]"], "Outcome"]
+
+#: Where a script's structure comes from.
+Origin = Literal["model", "bank", "shape"]
 
 #: File suffix -> name of the executor's export.
 EXPORTS = {".step": "step", ".stp": "step", ".stl": "stl", ".glb": "glb"}
@@ -78,6 +81,8 @@ class Part:
             was asked for where that one could not be proven equal.
         candidates: everything that the model wrote for the picture, in order, without repetitions.
         chosen: index into ``candidates``.
+        origin: whose the script's structure is: ``model``, ``bank`` (a program of the checkpoint's bank was fitted to
+            the picture) or ``shape`` (a simple shape was).
         model: name of the model.
         seed: what the candidates were sampled with.
         seconds: from the picture to the finished part.
@@ -91,6 +96,7 @@ class Part:
     style: str = "raw"
     candidates: tuple[Candidate, ...] = ()
     chosen: int = 0
+    origin: Origin = "model"
     model: str = ""
     seed: int = 0
     seconds: float = 0.0
@@ -159,10 +165,12 @@ class Part:
             "extents": list(self.extents),
             "likeness": self.likeness,
             "chosen": self.chosen,
+            "origin": self.origin,
             "candidates": [c.to_json() for c in self.candidates],
             "seconds": round(self.seconds, 3),
             "model": self.model,
             "seed": self.seed,
+            "layers": list(self.outcome.layers),
         }
 
     def _repr_png_(self) -> bytes:

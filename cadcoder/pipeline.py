@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from cadcoder import pictures
 from cadcoder.errors import CadCoderError, ConfigError, InputError
-from cadcoder.part import Candidate, NothingRuns, Part
+from cadcoder.part import Candidate, NothingRuns, Origin, Part
 from cadcoder.rewrite import STYLES, Draft, Style, finish, solid_of
 from cadcoder.sizes import Size, parse_size
 
@@ -121,6 +121,7 @@ class Pipeline:
         timeout: float = TIMEOUT,
         memory_mb: int = MEMORY_MB,
         executor: Executor | None = None,
+        bank: str | os.PathLike[str] | None = None,
     ) -> None:
         """Begin to load the model and to warm the executor.
 
@@ -131,6 +132,7 @@ class Pipeline:
             timeout: seconds that one script may take.
             memory_mb: memory that one script may take.
             executor: an open one to use in place of a new one; it is not closed with this pipeline.
+            bank: file with programs to start fits from (:mod:`cadcoder.refine.bank`); None is the checkpoint's own.
 
         Raises:
             InputError: if the model is none of these.
@@ -140,6 +142,8 @@ class Pipeline:
             raise InputError(f"a model must be a folder, a name, or have candidates(), not {type(model).__name__}")
         self._takes_many = by_name or hasattr(model, "candidates_batch")
         self._bank = None if isinstance(model, Drafter) else _bank_of(model)
+        if bank is not None:
+            self._bank = Path(bank)
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._limits = timeout, memory_mb
         self._lock = threading.Lock()
@@ -325,9 +329,11 @@ class Pipeline:
         best = candidates[chosen]
         assert best.solid is not None
         draft, likeness = Draft(best.code, best.outcome, best.solid), best.likeness
+        origin: Origin = "model"
         if options.refine and options.style != "raw":
             retrieved = nearest.result() if nearest is not None else []
-            draft, likeness = self._refine(draft, likeness or 0.0, observation, candidates, retrieved, options.seed)
+            fitted = self._refine(draft, likeness or 0.0, observation, candidates, retrieved, options.seed)
+            draft, likeness, origin = fitted
         size = options.size if isinstance(options.size, Size) else None
         done = finish(draft, options.style, size, self.run)
         return Part(
@@ -339,6 +345,7 @@ class Pipeline:
             style=done.style,
             candidates=candidates,
             chosen=chosen,
+            origin=origin,
             model=self.model_name,
             seed=options.seed,
             run=self.run,
@@ -368,8 +375,8 @@ class Pipeline:
         candidates: Sequence[Candidate],
         retrieved: Sequence[Scored],
         seed: int,
-    ) -> tuple[Draft, float]:
-        """Return what can be fitted best to the picture, where that beats the draft."""
+    ) -> tuple[Draft, float, Origin]:
+        """Return what can be fitted best to the picture, where that beats the draft, and where it comes from."""
         from cadcoder.refine import refine
 
         running = [(c.likeness or 0.0, c.code) for c in candidates if c.solid]
@@ -382,8 +389,10 @@ class Pipeline:
                 continue
             better: float = self._fitters.submit("likeness", fit.code, solid, observation).result()
             if better > likeness:
-                return Draft(fit.code, outcome, solid, "plain", draft.unit), better
-        return draft, likeness
+                written, known = {c.code for c in candidates}, {code for _, code in retrieved}
+                origin: Origin = "model" if fit.start in written else "bank" if fit.start in known else "shape"
+                return Draft(fit.code, outcome, solid, "plain", draft.unit), better, origin
+        return draft, likeness, "model"
 
     def close(self) -> None:
         """End the executor's children."""

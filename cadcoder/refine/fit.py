@@ -62,6 +62,7 @@ class Fit:
         likeness: how alike its drawing and the picture are, in [0, 1].
         first: the same for the script that it started from.
         tried: number of solids drawn.
+        start: the script that was given.
         rest: other fits of the same search, the best first, for where the executor cannot run this one.
     """
 
@@ -69,6 +70,7 @@ class Fit:
     likeness: float
     first: float
     tried: int = 0
+    start: str = ""
     rest: tuple[Fit, ...] = ()
 
 
@@ -179,7 +181,7 @@ def refine(
             asked.append(start(found.code, share, seed + 1, MOST_HOPS))
         again: Fit | None = asked[i].result()
         if again is not None and again.likeness > found.likeness:
-            fits[i] = again
+            fits[i] = replace(again, start=found.start)
     good = sorted((f for f in fits if f.likeness > beat), key=_merit, reverse=True)
     return replace(good[0], rest=tuple(good[1:])) if good else None
 
@@ -224,7 +226,7 @@ def fit(
     best = _rounded(best, first, judge)
     for likeness, text in (best, (first, start)):
         try:
-            return Fit(_rescaled(text), likeness, first, judge.tried)
+            return Fit(_rescaled(text), likeness, first, judge.tried, code)
         except InputError:  # arcs as fine as they will be built may cross where coarse ones did not
             continue
     return None

@@ -11,9 +11,14 @@ from PIL import Image
 
 import cadcoder
 from cadcoder.errors import ConfigError, InputError, NoValidScript
+from cadcoder.geometry.build import build
+from cadcoder.geometry.metrics import iou_best
 from cadcoder.geometry.read import read_solid
 from cadcoder.part import NothingRuns, Part
 from cadcoder.pipeline import MORE_ROUNDS, Options, Pipeline
+from cadcoder.program import parse
+from cadcoder.refine.bank import describe_gencad, make_bank, principal
+from cadcoder.render.gencad import render_gencad
 from cadcoder.sandbox import Executor
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -250,3 +255,36 @@ def test_options_are_checked_at_once() -> None:
         Options(size="40 parsec")
     with pytest.raises(InputError, match="candidates"):
         Pipeline(3)  # type: ignore[arg-type]
+
+
+def test_a_program_of_the_bank_is_fitted_where_the_model_knows_nothing(
+    drafter: Scripted, executor: Executor, tmp_path: Path
+) -> None:
+    scripts = [
+        'import cadquery as cq\n\nresult = cq.Workplane("XY").rect(100, 60).circle(9).extrude(12)\n',
+        'import cadquery as cq\n\nresult = cq.Workplane("XZ").circle(20).extrude(100)\n',
+        'import cadquery as cq\n\nresult = cq.Workplane("XY").circle(50).circle(18).extrude(14)\n'
+        'result = result.union(cq.Workplane("XY", origin=(0, 0, 14)).circle(30).circle(18).extrude(20))\n',
+    ]
+    drawn = [np.asarray(Image.fromarray(render_gencad(build(parse(text)))).convert("L")) for text in scripts]
+    descriptions = np.stack([describe_gencad(d) for d in drawn])
+    mean, basis = principal(descriptions, 2)
+    make_bank(scripts, (descriptions - mean) @ basis, mean, basis).save(tmp_path / "bank.npz")
+    truth = build(parse(RING))
+    drafter.say([BOX])
+    found = {}
+    for bank in (None, tmp_path / "bank.npz"):
+        with Pipeline(drafter, executor=executor, bank=bank) as pipeline:
+            found[bank is not None] = pipeline.generate(PICTURE)
+    assert found[False].origin in ("model", "shape")
+    assert found[True].origin == "bank"
+    assert found[True].to_json()["origin"] == "bank"
+    assert iou_best(found[True].solid, truth) > 0.9 > iou_best(found[False].solid, truth)
+    with Pipeline(drafter, executor=executor, bank=tmp_path / "bank.npz") as pipeline:
+        assert pipeline.generate(PICTURE, Options(refine=False)).origin == "model"
+    (tmp_path / "bank.npz").write_bytes(b"")
+    with (
+        Pipeline(drafter, executor=executor, bank=tmp_path / "bank.npz") as pipeline,
+        pytest.raises(InputError, match="no bank of programs"),
+    ):
+        pipeline.generate(PICTURE)
