@@ -62,7 +62,9 @@ CHILD_LAYERS = tuple(name for name in LAYERS if name in (*POSIX_LAYERS, *LINUX_L
 # Without these a script could read and write the user's files, or open the network and start programs.
 REQUIRED = ("landlock", "seccomp")
 
-WORK_IN_ROOT = "/tmp"
+# Where a script works in a root of its own: where people write, unless libraries lie there, which it would hide.
+_WORK, _WORK_ELSEWHERE = "/tmp", "/cadcoder-work"
+work_in_root = _WORK
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 _EXTRA_READABLE = (
     "/usr/share/fonts",
@@ -157,10 +159,13 @@ def build_root(folder: str, readable: Sequence[str]) -> None:
     Raises:
         OSError: if the kernel refuses a step.
     """
+    global work_in_root  # of this process and its children, as their root is
+    hidden = any(os.path.realpath(path).startswith(_WORK + "/") or path == _WORK for path in readable)
+    work_in_root = _WORK_ELSEWHERE if hidden else _WORK
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,mode=755")
-    os.mkdir(folder + WORK_IN_ROOT, 0o700)
+    os.mkdir(folder + work_in_root, 0o700)
     for path in readable:
         target = folder + path
         if os.path.isdir(path):
@@ -210,7 +215,7 @@ def confine(plan: Plan, limits: Limits, folder: str) -> str:
         OSError: if a layer fails; the caller must end the process.
     """
     if "root_fs" in plan.namespaces:
-        folder = WORK_IN_ROOT
+        folder = work_in_root
     steps: dict[str, Callable[[], object]] = {
         "pdeathsig": lambda: linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL),
         "process_group": os.setsid,
@@ -246,10 +251,10 @@ def fresh_work_folder(limits: Limits, used: bool) -> None:
         OSError: if the kernel refuses.
     """
     if used:
-        linux.unmount(WORK_IN_ROOT)
+        linux.unmount(work_in_root)
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     size = f"size={limits.file_mb * MEGABYTE},nr_inodes={limits.files},mode=700"
-    linux.mount("tmpfs", WORK_IN_ROOT, "tmpfs", flags, size)
+    linux.mount("tmpfs", work_in_root, "tmpfs", flags, size)
 
 
 def _write(path: str, text: str) -> None:

@@ -86,7 +86,7 @@ def _try_namespaces(names: tuple[str, ...], folder: str, readable: Sequence[str]
             layers.fresh_work_folder(Limits(), False)
             if not os.statvfs("/").f_flag & os.ST_RDONLY or os.path.exists("/proc/self"):
                 raise OSError("root_fs: the old root is still there")
-            if os.statvfs(layers.WORK_IN_ROOT).f_files != Limits().files:
+            if os.statvfs(layers.work_in_root).f_files != Limits().files:
                 raise OSError("root_fs: the working folder has no limit of files")
 
     fault = succeeds(inside)

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from typing import Any, NoReturn
 
 from cadcoder.sandbox import layers, linux
@@ -71,7 +72,7 @@ class Server:
 
         No child of this server is alive now, and nothing is removed by name: the names are untrusted.
         """
-        if self._folder == limits and not os.listdir(layers.WORK_IN_ROOT):
+        if self._folder == limits and not os.listdir(layers.work_in_root):
             return
         layers.fresh_work_folder(limits, self._folder is not None)
         self._folder = limits
@@ -117,7 +118,7 @@ def _child(request: dict[str, Any], limits: Limits, fds: list[int], plan: Plan) 
         os.dup2(null, 0)
         for source, target in ((output, 1), (output, 2), (job, 3)):
             os.dup2(source, target)
-        layers.confine(plan, limits, request["folder"])
+        tempfile.tempdir = layers.confine(plan, limits, request["folder"])  # what it found before may be out of reach
     except BaseException as error:  # noqa: B036 - nothing may run unconfined
         os.write(2, f"sandbox: {error}\n".encode())
         os._exit(EXIT_SETUP)

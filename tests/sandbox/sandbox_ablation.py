@@ -60,7 +60,11 @@ def enter_disposable() -> Path:
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.make_read_only("/")
     linux.mount("proc", "/proc", "proc", 0)
-    folder = Path("/tmp")
+    # Not where this project or its libraries lie: they would be hidden.
+    used = [os.path.realpath(path) + "/" for path in (*sys.path, __file__) if path]
+    folder = next(
+        Path(f) for f in ("/tmp", "/mnt", "/srv") if os.path.isdir(f) and not any(p.startswith(f + "/") for p in used)
+    )
     linux.mount("tmpfs", str(folder), "tmpfs", 0, "size=200m,mode=755")
     socket.sethostname(HOST)
     _loopback_up()
@@ -290,7 +294,7 @@ def main() -> None:
     folder = enter_disposable()
     from cadcoder.sandbox.warmup import warm_up
 
-    os.environ["HOME"] = str(folder)
+    os.environ["HOME"] = os.environ["TMPDIR"] = str(folder)
     warm_up()
     world = World(folder)
     found = []
