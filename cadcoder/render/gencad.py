@@ -63,7 +63,7 @@ def render_gencad_deep(solid: SolidLike) -> tuple[Image, Depth]:
     picture[edge : edge + rows] = image
     # The box's middle is the origin of the part as it is drawn; its distance from the eye is that along the axis.
     middle = view.distance + float(view.target @ view.back)
-    near[edge : edge + rows] = (middle - depth) / view.unit
+    np.multiply(np.float32(middle) - depth, np.float32(1 / view.unit), out=near[edge : edge + rows])
     return picture, near
 
 

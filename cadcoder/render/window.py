@@ -130,10 +130,14 @@ class Renderer:
             image = self._read()
             self._window.GetZbufferData(0, 0, width - 1, height - 1, held)
             self._window.ReleaseCurrent()
-        z = np.frombuffer(cast(Any, held), dtype=np.float32).reshape(height, width)[::-1].astype(np.float64)
+        z = np.frombuffer(cast(Any, held), dtype=np.float32).reshape(height, width)[::-1]
         near, far = view.near, view.far
-        deep = near + z * (far - near) if view.field_of_view is None else near * far / (far - z * (far - near))
-        return image, np.where(z >= 1.0, np.inf, deep).astype(np.float32)
+        if view.field_of_view is None:
+            deep = z * np.float32(far - near) + np.float32(near)
+        else:  # far away the buffer is so coarse that single precision would add to it
+            deep = (near * far / (far - z.astype(np.float64) * (far - near))).astype(np.float32)
+        deep[z >= 1.0] = np.inf
+        return image, deep
 
     def _read(self) -> Image:
         width, height = self.size
