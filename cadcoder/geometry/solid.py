@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import Any
 
@@ -189,6 +190,10 @@ class Solid:
     @property
     def n_bodies(self) -> int:
         """Number of separate bodies; a cavity is not a body, nor is a crumb below ``CRUMB`` of the volume."""
+        if "_shells" not in self.__dict__:
+            with contextlib.suppress(InputError):  # not a closed surface: counted below all the same
+                if len(self.manifold.decompose()) == 1:
+                    return 1  # one piece without cavities, as most are: found ten times as fast
         return int((self._shells[1] > CRUMB * abs(self.volume)).sum())
 
     @cached_property
