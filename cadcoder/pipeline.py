@@ -460,8 +460,7 @@ def generate(
 
 def _bank_of(model: str | os.PathLike[str] | None) -> Path | None:
     """Return the bank of programs beside a checkpoint, None where it has none."""
-    from cadcoder.model.checkpoint import find
-    from cadcoder.refine.bank import BANK_FILE
+    from cadcoder.model.checkpoint import BANK_FILE, find
 
     try:
         path = find("default" if model is None else os.fspath(model)) / BANK_FILE

@@ -13,6 +13,7 @@ import yaml
 
 from cadcoder.errors import ConfigError
 from cadcoder.model.build import Sizes
+from train.depths import CELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,8 @@ def _check(recipe: Recipe) -> list[str]:
         for length in ("minutes", "samples"):
             if (getattr(stage, length) or 0) < 0:
                 faults.append(f"{name}.{length}: must not be negative")
+    if not recipe.vision.is_off and recipe.model.patch % CELL:
+        faults.append(f"model.patch: must be a multiple of {CELL} for the depth grid of the vision stage")
     if not 0 <= recipe.data.margin < 0.4:
         faults.append(f"data.margin: must be from 0 to 0.4, not {recipe.data.margin}")
     if recipe.data.held_out < 1:

@@ -20,6 +20,8 @@ PAPER_PROMPT = (
 )
 #: The file beside ``config.json``.
 CARD_FILE = "cadcoder.json"
+#: The bank of programs beside it, where there is one (format: :mod:`cadcoder.refine.bank`).
+BANK_FILE = "bank.npz"
 #: Names that stand for a folder of the package.
 NAMES = {"default": Path(__file__).parent / "default"}
 

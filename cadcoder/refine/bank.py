@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import lzma
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-#: The file beside a checkpoint's ``config.json``.
-BANK_FILE = "bank.npz"
 VERSION = 1
 #: Cells along a side of the grid, and how far edges are spread (standard deviation in cells).
 CELLS, SPREAD = 32, 0.6
@@ -65,10 +64,11 @@ class Bank:
         return [self.texts[i] for i in chosen[np.lexsort((chosen, far[chosen]))]]
 
     def save(self, path: Path) -> None:
-        """Write ``bank.npz``."""
+        """Write ``bank.npz``, whole or not at all."""
         packed = np.frombuffer(lzma.compress("\0".join(self.texts).encode(), preset=9), np.uint8)
+        partial = path.with_name(path.name + ".partial.npz")
         np.savez(
-            path,
+            partial,
             version=VERSION,
             mean=self.mean,
             basis=self.basis.astype(np.float16),
@@ -76,6 +76,7 @@ class Bank:
             codes=self.codes,
             texts=packed,
         )
+        os.replace(partial, path)
 
 
 def principal(descriptions: Floats, components: int = 32) -> tuple[Floats, Floats]:

@@ -180,6 +180,32 @@ def test_namespaces_alone_hide_files_network_and_processes(probe):
     assert {"write own", "read library", "socket", "fork"} <= worked
 
 
+def test_libraries_below_tmp_stay_in_sight_of_the_working_folder(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "module.py").write_text("here")
+    code = (
+        "import os, sys, tempfile\nfrom pathlib import Path\n"
+        "from cadcoder.sandbox import layers\nfrom cadcoder.sandbox.limits import Limits\n"
+        "layers.enter_namespaces(('user_ns', 'root_fs'))\n"
+        f"layers.build_root({str(tmp_path / 'root')!r}, (sys.argv[1],) if sys.argv[1] else ())\n"
+        "layers.own_work_folder()\nlayers.fresh_work_folder(Limits(), False)\n"
+        "Path(layers.work_in_root, 'own').write_text('x')\n"
+        "print(layers.work_in_root, sys.argv[1] and Path(sys.argv[1], 'module.py').read_text())\n"
+    )
+    if not str(tmp_path.resolve()).startswith("/tmp/"):
+        pytest.skip("the tests' own folder is not below /tmp")
+    found = []
+    for library in ("", str(tmp_path / "library")):
+        done = subprocess.run([sys.executable, "-c", code, library], capture_output=True, text=True)
+        if "PermissionError" in done.stderr or "unshare" in done.stderr:
+            pytest.skip(f"this machine allows no user namespaces: {done.stderr.strip().splitlines()[-1]}")
+        found.append(done.stdout.split())
+    assert found[0] == ["/tmp"]
+    assert found[1][0] != "/tmp"
+    assert found[1][1] == "here"
+
+
 def test_all_layers_leave_work_possible(probe):
     names = ["capabilities", "no_new_privs", "landlock", "seccomp", "pdeathsig"]
     assert probe(names) & {"write own", "read library"} == {"write own", "read library"}

@@ -46,6 +46,12 @@ def test_values_out_of_range_are_reported_at_once():
         assert part in str(told.value)
 
 
+def test_a_patch_that_the_depth_grid_does_not_fit_is_a_fault():
+    with pytest.raises(ConfigError, match=r"model\.patch: must be a multiple of 4"):
+        load_recipe(DEFAULT, ["model.image=140", "model.patch=14"])
+    assert load_recipe(DEFAULT, ["model.image=140", "model.patch=14", "vision.minutes=0"]).model.patch == 14
+
+
 def test_the_command_ends_with_one_line(tmp_path, capsys):
     assert main(["--config", str(tmp_path / "none.yaml")]) == 2
     assert main(["--config", str(DEFAULT), f"data.shards={tmp_path}", f"out={tmp_path / 'out'}"]) == 2
