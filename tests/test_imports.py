@@ -19,18 +19,26 @@ PIPELINE = {
 }
 ROOMS = {f"cadcoder.{r}" for r in ("program", "sandbox", "model", "geometry", "render", "refine")}
 
+RASTER = {f"cadcoder.render.{m}" for m in ("raster", "raster_mesh", "raster_views", "raster_looks", "raster_effects")}
+
 ALLOWED: dict[str, set[str]] = {
     "cadcoder.program": set(),
     "cadcoder.sandbox": set(),
     "cadcoder.model": set(),
     "cadcoder.geometry": {"cadcoder.program"},
     "cadcoder.render": {"cadcoder.geometry"},
+    # The rasteriser alone is written in torch; the rest of the room does without.
+    **dict.fromkeys(RASTER, {"cadcoder.geometry", "cadcoder.render", *RASTER}),
     "cadcoder.refine": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render"},
     **dict.fromkeys(PIPELINE, PIPELINE | ROOMS),
     "cadcoder": PIPELINE,
     "cadcoder.cli": PIPELINE | ROOMS,
     "dataset_build": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render", "cadcoder.refine"},
     "train": {"cadcoder.program", "cadcoder.model"},
+    "train.offline": {
+        *("cadcoder.program", "cadcoder.model", "cadcoder.geometry", "cadcoder.render"),
+        *("dataset_build", "train", *RASTER),
+    },
     "eval": PIPELINE | ROOMS,
 }
 
