@@ -76,6 +76,7 @@ class Options:
         size: real length of a side, such as ``40`` or ``x=40mm``; None leaves the longest side at about 100.
         style: ``editable``, ``plain`` or ``raw``.
         refine: whether the numbers are fitted to the picture.
+        drafter: writes in the place of the pipeline's model, for this call alone.
 
     Raises:
         ConfigError: if a value is not possible; all faults at once.
@@ -88,6 +89,7 @@ class Options:
     size: Size | str | float | None = None
     style: Style = "editable"
     refine: bool = True
+    drafter: Drafter | None = None
 
     def __post_init__(self) -> None:
         faults = []
@@ -270,7 +272,7 @@ class Pipeline:
                 images.append(found[0])
             except CadCoderError as error:
                 shown.append(error)
-        drafts = iter(self._draft(images, options.candidates, options.seed, options.max_new_tokens))
+        drafts = iter(self._draft(images, options.candidates, options.seed, options))
         shared = (time.perf_counter() - start) / max(1, len(images))
 
         def choose(image: Image.Image, sight: _Sight, codes: Sequence[str]) -> Part:
@@ -293,11 +295,10 @@ class Pipeline:
             return None
         return self._fitters.submit("retrieve", str(self._bank), observation, RETRIEVED)
 
-    def _draft(
-        self, images: Sequence[Image.Image], n: int, seed: int, max_new_tokens: int | None
-    ) -> Sequence[Sequence[str]]:
-        drafter = self.drafter
-        limit: dict[str, Any] = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    def _draft(self, images: Sequence[Image.Image], n: int, seed: int, options: Options) -> Sequence[Sequence[str]]:
+        drafter = options.drafter or self.drafter
+        most = options.max_new_tokens
+        limit: dict[str, Any] = {} if most is None else {"max_new_tokens": most}
         many = getattr(drafter, "candidates_batch", None)
         with self._drafting:  # a model need not bear two callers at a time
             if many is not None and len(images) > 1:
@@ -319,7 +320,7 @@ class Pipeline:
         while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
             rounds += 1
             n = max(MORE_CANDIDATES, options.candidates)
-            (codes,) = self._draft([image], n, options.seed + rounds, options.max_new_tokens)
+            (codes,) = self._draft([image], n, options.seed + rounds, options)
             tried = self._judge(codes, observation, tried)
         candidates = tuple(tried.values())
         if not any(c.solid for c in candidates):
