@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from PIL import Image
 from cadcoder.errors import InputError
 from cadcoder.model.checkpoint import Card, find, prompt_ids, read_card
 from cadcoder.model.framing import frame
+from cadcoder.model.stream import Step, Steps, TextStream, Written
 
 #: Checkpoints up to this many bytes are computed in fp32 on a CPU: exact, and no slower where bf16 is emulated.
 SMALL = 1_000_000_000
@@ -99,6 +100,7 @@ class Model:
         max_new_tokens: int | None = None,
         temperature: float = 1.0,
         top_p: float = 0.95,
+        watch: Callable[[Step], None] | None = None,
     ) -> list[str]:
         """Return ``n`` scripts for a picture: the first greedy, the others sampled.
 
@@ -109,11 +111,51 @@ class Model:
             max_new_tokens: longest script; None is what the model's positions leave, at most 1024.
             temperature: of the sampling; above 0.
             top_p: tokens are drawn from the smallest set with this probability (nucleus sampling).
+            watch: called with the (script, token id) pairs of every step as they are written; what it raises stops the
+                writing.
 
         Raises:
             InputError: if a number is out of range.
         """
-        return self.candidates_batch([image], n, seed, max_new_tokens, temperature, top_p)[0]
+        return self.candidates_batch([image], n, seed, max_new_tokens, temperature, top_p, ROWS, watch)[0]
+
+    def stream(
+        self,
+        image: Image.Image,
+        candidate: int = 0,
+        seed: int = 0,
+        max_new_tokens: int | None = None,
+        temperature: float = 1.0,
+        top_p: float = 0.95,
+    ) -> TextStream:
+        """Return an iterator over pieces of one script's text, each as soon as the model has written it.
+
+        The pieces, joined, are the script that :meth:`candidates` returns at index ``candidate`` for the same picture
+        and seed (but for rounding, and for words before a Markdown fence: :class:`cadcoder.model.stream.Tidy`).
+
+        Args:
+            image: the picture.
+            candidate: 0 is the greedy script, the others are sampled.
+            seed: of the sampling.
+            max_new_tokens: longest script.
+            temperature: of the sampling.
+            top_p: of the sampling.
+
+        Raises:
+            InputError: if a number is out of range.
+        """
+        _check(candidate + 1, temperature, top_p, max_new_tokens)
+        steps = self._steps([image], [candidate], seed, max_new_tokens, temperature, top_p)
+        return TextStream(steps, self._processor.tokenizer)
+
+    def written(self) -> Written:
+        """Return what makes text of one script's tokens while they come, as ``watch`` sees them."""
+        return Written(self._processor.tokenizer)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Number of tokens before a script: the prompt's and the picture's."""
+        return len(self._before) + len(self._after) + int(self._model.config.image_seq_length)
 
     def candidates_batch(
         self,
@@ -124,19 +166,25 @@ class Model:
         temperature: float = 1.0,
         top_p: float = 0.95,
         rows: int = ROWS,
+        watch: Callable[[Step], None] | None = None,
     ) -> list[list[str]]:
         """Return ``n`` scripts for each of several pictures, ``rows`` sequences decoded at a time.
 
         What a picture gets does not depend on the others (but for rounding). See :meth:`candidates`.
         """
-        if n < 1 or temperature <= 0 or not 0 < top_p <= 1 or (max_new_tokens is not None and max_new_tokens < 1):
-            raise InputError("ask for at least 1 candidate and 1 token, a temperature above 0 and a top_p up to 1")
+        _check(n, temperature, top_p, max_new_tokens)
         tokenizer = self._processor.tokenizer
         found: list[list[str]] = []
         step = max(1, rows // n)
         for start in range(0, len(images), step):
             part = images[start : start + step]
-            for ids in self._decode(part, n, seed, max_new_tokens, temperature, top_p):
+            written: list[list[int]] = [[] for _ in range(len(part) * n)]
+            for tokens in self._steps(part, range(n), seed, max_new_tokens, temperature, top_p):
+                for row, token in tokens:
+                    written[row].append(token)
+                if watch is not None:
+                    watch(tokens)
+            for ids in (written[i * n : (i + 1) * n] for i in range(len(part))):
                 found.append([clean(t) for t in tokenizer.batch_decode(ids, skip_special_tokens=True)])
         return found
 
@@ -166,63 +214,91 @@ class Model:
         ).pooler_output
         return torch.stack(list(features))
 
-    def _decode(
+    def _steps(
         self,
         images: Sequence[Image.Image],
-        n: int,
+        which: Sequence[int],
         seed: int,
         max_new_tokens: int | None,
         temperature: float,
         top_p: float,
-    ) -> list[list[list[int]]]:
-        """Return token ids for each picture and candidate, without the end."""
+    ) -> Steps:
+        """Yield, step by step, (row, token id) for every row that is still written, without the ends.
+
+        The rows are the pictures times the candidates ``which``, the candidates of a picture together. At the end it
+        returns whether all rows ended by themselves.
+        """
+        import torch
+
+        # As a decorator, the mode holds while a step is computed and not while whoever asks for steps is at work.
+        steps: Any = torch.inference_mode()(self._decode)
+        done: Steps = steps(images, which, seed, max_new_tokens, temperature, top_p)
+        return done
+
+    def _decode(
+        self,
+        images: Sequence[Image.Image],
+        which: Sequence[int],
+        seed: int,
+        max_new_tokens: int | None,
+        temperature: float,
+        top_p: float,
+    ) -> Steps:
         import torch
         from transformers import DynamicCache
 
-        model = self._model
-        with torch.inference_mode():
-            features = self._features(images)
-            embed = model.get_input_embeddings()
-            before, after = (
-                embed(torch.tensor(ids, device=features.device, dtype=torch.long)).expand(len(images), -1, -1)
-                for ids in (self._before, self._after)
-            )
-            prefix = torch.cat([before, features.to(before.dtype), after], dim=1)
-            left = self.max_length - prefix.shape[1]
-            limit = min(left, 1024 if max_new_tokens is None else max_new_tokens)
-            cache = DynamicCache(config=model.config.text_config)
-            decoder = model.model.language_model
-            hidden = decoder(inputs_embeds=prefix, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
-            cache.batch_repeat_interleave(n)
-            logits = model.lm_head(hidden).float().repeat_interleave(n, dim=0)
-            # One generator a candidate index: what a picture gets depends on the seed, not on its neighbours.
-            draws = [np.random.default_rng([seed, k]) for k in range(n)]
-            written: list[list[int]] = [[] for _ in range(len(images) * n)]
-            alive = torch.arange(len(written), device=logits.device)
-            ends = torch.tensor(self._ends, device=logits.device)
-            for _ in range(limit):
-                noise = np.stack([d.gumbel(size=logits.shape[1]) for d in draws[1:]]) if n > 1 else None
-                token = _choose(logits, alive % n, noise, temperature, top_p)
-                keep = ~torch.isin(token, ends)
-                if not bool(keep.all()):
-                    if not bool(keep.any()):
-                        break
-                    alive, token = alive[keep], token[keep]
-                    cache.batch_select_indices(keep.nonzero()[:, 0])
-                for row, value in zip(alive.tolist(), token.tolist(), strict=True):
-                    written[row].append(value)
+        model, n = self._model, len(which)
+        features = self._features(images)
+        embed = model.get_input_embeddings()
+        before, after = (
+            embed(torch.tensor(ids, device=features.device, dtype=torch.long)).expand(len(images), -1, -1)
+            for ids in (self._before, self._after)
+        )
+        prefix = torch.cat([before, features.to(before.dtype), after], dim=1)
+        left = self.max_length - prefix.shape[1]
+        limit = min(left, 1024 if max_new_tokens is None else max_new_tokens)
+        cache = DynamicCache(config=model.config.text_config)
+        decoder = model.model.language_model
+        hidden = decoder(inputs_embeds=prefix, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+        cache.batch_repeat_interleave(n)
+        logits = model.lm_head(hidden).float().repeat_interleave(n, dim=0)
+        # One generator a candidate index: what a picture gets depends on the seed, not on its neighbours.
+        draws = [np.random.default_rng([seed, k]) if k else None for k in which]
+        alive = torch.arange(len(images) * n, device=logits.device)
+        greedy = torch.tensor([k == 0 for k in which], device=logits.device)
+        ends = torch.tensor(self._ends, device=logits.device)
+        for step in range(limit):
+            noise = None
+            if any(draws):
+                noise = np.stack([d.gumbel(size=logits.shape[1]) if d else np.zeros(logits.shape[1]) for d in draws])
+            token = _choose(logits, alive % n, greedy, noise, temperature, top_p)
+            keep = ~torch.isin(token, ends)
+            if not bool(keep.all()):
+                if not bool(keep.any()):
+                    return True
+                alive, token = alive[keep], token[keep]
+                cache.batch_select_indices(keep.nonzero()[:, 0])
+            yield list(zip(alive.tolist(), token.tolist(), strict=True))
+            if step + 1 < limit:
                 out = decoder(inputs_embeds=embed(token)[:, None], past_key_values=cache, use_cache=True)
                 logits = model.lm_head(out.last_hidden_state[:, -1]).float()
-        return [written[i * n : (i + 1) * n] for i in range(len(images))]
+        return False
 
 
-def _choose(logits: Any, candidate: Any, noise: Any, temperature: float, top_p: float) -> Any:
-    """Return the next token of each row: the likeliest for candidate 0, drawn from the nucleus for the others.
+def _check(n: int, temperature: float, top_p: float, max_new_tokens: int | None) -> None:
+    """Raise an InputError if a number is out of range."""
+    if n < 1 or temperature <= 0 or not 0 < top_p <= 1 or (max_new_tokens is not None and max_new_tokens < 1):
+        raise InputError("ask for at least 1 candidate and 1 token, a temperature above 0 and a top_p up to 1")
+
+
+def _choose(logits: Any, candidate: Any, greedy: Any, noise: Any, temperature: float, top_p: float) -> Any:
+    """Return the next token of each row: the likeliest for greedy candidates, drawn from the nucleus for the others.
 
     Args:
         logits: float32 (rows, vocabulary).
-        candidate: (rows,), the candidate's index.
-        noise: Gumbel noise (candidates - 1, vocabulary), None where all are greedy; the largest of logit plus
+        candidate: (rows,), the candidate's position.
+        greedy: bool (candidates,).
+        noise: Gumbel noise (candidates, vocabulary), None where all are greedy; the largest of logit plus
             noise is a draw from the softmax.
         temperature: divides the logits.
         top_p: share of the probability that the nucleus holds.
@@ -239,8 +315,8 @@ def _choose(logits: Any, candidate: Any, noise: Any, temperature: float, top_p: 
     ordered = ordered.masked_fill(share.cumsum(dim=-1) - share >= top_p, float("-inf"))
     nucleus = torch.full_like(scaled, float("-inf")).scatter(-1, order, ordered)
     table = torch.from_numpy(noise).to(logits)
-    drawn = (nucleus + table[(candidate - 1).clamp(min=0)]).argmax(dim=-1)
-    return torch.where(candidate == 0, best, drawn)
+    drawn = (nucleus + table[candidate]).argmax(dim=-1)
+    return torch.where(greedy[candidate], best, drawn)
 
 
 def pick_device(device: str | None) -> Any:

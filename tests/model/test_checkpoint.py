@@ -98,12 +98,13 @@ def test_sampling_keeps_to_the_nucleus(model):
 
 def test_it_stops_at_the_end_and_at_the_limit(model):
     assert len(model.candidates(_picture(), max_new_tokens=3)[0].encode()) < 200
-    inner = model._decode([_picture()], 2, 0, None, 1.0, 1.0)
-    assert max(len(ids) for ids in inner[0]) <= SIZES.positions - SIZES.image_tokens
-    first = inner[0][0][0]
+    steps = list(model._steps([_picture()], range(2), 0, None, 1.0, 1.0))
+    assert 0 < len(steps) <= SIZES.positions - SIZES.image_tokens
+    row, first = steps[0][0]
+    assert row == 0
     ends, model._ends = model._ends, [first]
     try:
-        assert model._decode([_picture()], 1, 0, 10, 1.0, 1.0) == [[[]]]
+        assert list(model._steps([_picture()], range(1), 0, 10, 1.0, 1.0)) == []
         assert model.candidates(_picture(), max_new_tokens=10) == [""]
     finally:
         model._ends = ends
