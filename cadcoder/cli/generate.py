@@ -41,6 +41,9 @@ def generate_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object a picture, with all candidates, and not the script.")
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Show the model's first draft on stderr while it is written.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what is already in DIR/.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages but errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more: each candidate, times.")] = False,
@@ -48,9 +51,14 @@ def generate_command(
 ) -> None:
     """Write the CadQuery script of the part that each PICTURE shows.
 
-    The script goes to stdout unless -o says where; it has been run before it is printed.
+    The script goes to stdout unless -o says where; it has been run before it is printed. With --stream the draft that
+    it starts from, which nobody has run yet, passes by on stderr; what goes to stdout is the same with and without.
     """
+    from dataclasses import replace
+
     from cadcoder.cli.batch import Job, plan, run_jobs
+    from cadcoder.cli.streaming import Shown
+    from cadcoder.errors import InputError
     from cadcoder.pipeline import Options, Pipeline
 
     console = Console(quiet, verbose)
@@ -59,6 +67,8 @@ def generate_command(
     )
     exports = {kind: path for kind, path in (("step", step), ("stl", stl), ("glb", glb)) if path is not None}
     jobs, several = plan(pictures, output, exports, as_json)
+    if stream and several:
+        raise InputError("--stream shows the draft of one picture; leave it out for several")
     if resume:
         done = [job for job in jobs if job.script and job.script.exists()]
         jobs = [job for job in jobs if job not in done]
@@ -70,6 +80,8 @@ def generate_command(
         if not several:
             jobs[0].load()  # says what is wrong with the picture before the model is loaded
         with Pipeline(model, device=device) as pipeline:
+            if stream:
+                options = replace(options, drafter=Shown(pipeline))
 
             def report(job: Job, row: dict[str, object]) -> None:
                 if as_json:
@@ -77,6 +89,8 @@ def generate_command(
                 elif job.script is None and row["code"]:
                     write(str(row["code"]).encode())
 
-            failed = run_jobs(pipeline, jobs, options, console, several, report)
+            # A moving display and the draft would write over each other.
+            talk = Console(quiet=True) if stream and not verbose else console
+            failed = run_jobs(pipeline, jobs, options, talk, several, report)
     if failed:
         raise typer.Exit(failed)
