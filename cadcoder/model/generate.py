@@ -101,6 +101,7 @@ class Model:
         temperature: float = 1.0,
         top_p: float = 0.95,
         watch: Callable[[Step], None] | None = None,
+        first: int = 0,
     ) -> list[str]:
         """Return ``n`` scripts for a picture: the first greedy, the others sampled.
 
@@ -113,11 +114,12 @@ class Model:
             top_p: tokens are drawn from the smallest set with this probability (nucleus sampling).
             watch: called with the (script, token id) pairs of every step as they are written; what it raises stops the
                 writing.
+            first: index of the first script: 1 leaves the greedy one out.
 
         Raises:
             InputError: if a number is out of range.
         """
-        return self.candidates_batch([image], n, seed, max_new_tokens, temperature, top_p, ROWS, watch)[0]
+        return self.candidates_batch([image], n, seed, max_new_tokens, temperature, top_p, ROWS, watch, first)[0]
 
     def stream(
         self,
@@ -167,6 +169,7 @@ class Model:
         top_p: float = 0.95,
         rows: int = ROWS,
         watch: Callable[[Step], None] | None = None,
+        first: int = 0,
     ) -> list[list[str]]:
         """Return ``n`` scripts for each of several pictures, ``rows`` sequences decoded at a time.
 
@@ -179,7 +182,7 @@ class Model:
         for start in range(0, len(images), step):
             part = images[start : start + step]
             written: list[list[int]] = [[] for _ in range(len(part) * n)]
-            for tokens in self._steps(part, range(n), seed, max_new_tokens, temperature, top_p):
+            for tokens in self._steps(part, range(first, first + n), seed, max_new_tokens, temperature, top_p):
                 for row, token in tokens:
                     written[row].append(token)
                 if watch is not None:

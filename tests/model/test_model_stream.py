@@ -38,6 +38,13 @@ def test_the_pieces_are_the_script(model: Model, name: str) -> None:
         assert stream.tokens >= len(pieces) - 1
 
 
+def test_scripts_by_index(model: Model) -> None:
+    image = pictures.load(EXAMPLES / "guide_rail.png")
+    whole = model.candidates(image, n=4, seed=7)
+    assert model.candidates(image, n=2, seed=7, first=2) == whole[2:]
+    assert len(set(whole)) > 1
+
+
 def test_a_script_that_is_cut_off_says_so(model: Model) -> None:
     image = pictures.load(EXAMPLES / "spacer_ring.png")
     stream = model.stream(image, max_new_tokens=5)
