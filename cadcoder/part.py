@@ -17,6 +17,8 @@ from cadcoder.sizes import UNITS
 if TYPE_CHECKING:
     from cadcoder.geometry.solid import Solid
     from cadcoder.program import Program
+    from cadcoder.refine.poses import Guess
+    from cadcoder.render.camera import Camera
     from cadcoder.sandbox import Outcome
 
 #: Runs a script and returns its outcome with the exports that are named (``step``, ``stl``, ``glb``).
@@ -37,13 +39,18 @@ class Candidate:
         code: as the model wrote it.
         outcome: of running it in the executor.
         solid: what it built, in its own unit; None unless the outcome is ok.
-        likeness: to the picture, from 0 to 1; None where it built nothing.
+        guess: how alike it and the pictures are, and from where; None where it built nothing.
     """
 
     code: str
     outcome: Outcome
     solid: Solid | None = None
-    likeness: float | None = None
+    guess: Guess | None = None
+
+    @property
+    def likeness(self) -> float | None:
+        """To the picture, from 0 to 1; None where it built nothing."""
+        return self.guess.likeness if self.guess else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``--json``: code, outcome, message and likeness."""
@@ -86,6 +93,9 @@ class Part:
         model: name of the model.
         seed: what the candidates were sampled with.
         seconds: from the picture to the finished part.
+        cameras: where each picture was taken from, as far as can be told.
+        first: the guess that the script was fitted from, with its likeness and cameras; the script itself where
+            nothing was fitted.
     """
 
     code: str
@@ -100,6 +110,8 @@ class Part:
     model: str = ""
     seed: int = 0
     seconds: float = 0.0
+    cameras: tuple[Camera, ...] = ()
+    first: Guess | None = field(default=None, repr=False)
     run: Run | None = field(default=None, repr=False)
 
     @property
@@ -157,6 +169,8 @@ class Part:
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints for a part."""
+        from cadcoder.refine.poses import pose_of
+
         return {
             "outcome": self.outcome.status,
             "code": self.code,
@@ -166,6 +180,8 @@ class Part:
             "likeness": self.likeness,
             "chosen": self.chosen,
             "origin": self.origin,
+            "first_likeness": self.first.likeness if self.first else None,
+            "cameras": [pose_of(camera).to_json() for camera in self.cameras],
             "candidates": [c.to_json() for c in self.candidates],
             "seconds": round(self.seconds, 3),
             "model": self.model,

@@ -14,97 +14,42 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cadcoder import pictures
-from cadcoder.errors import CadCoderError, ConfigError, InputError
+from cadcoder.errors import CadCoderError, InputError
+from cadcoder.options import EFFORT, Drafter, Options
 from cadcoder.part import Candidate, NothingRuns, Origin, Part
-from cadcoder.rewrite import STYLES, Draft, Style, finish, solid_of
-from cadcoder.sizes import Size, parse_size
+from cadcoder.rewrite import Draft, Style, finish, solid_of
+from cadcoder.sizes import Size
+
+__all__ = ["Drafter", "Options", "Pipeline", "generate"]
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from cadcoder.geometry.solid import Solid
+    from cadcoder.refine.poses import Guess, Views
     from cadcoder.render.observe import Observation
     from cadcoder.sandbox import Executor, Outcome
 
 #: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
 MORE_ROUNDS, MORE_CANDIDATES = 3, 4
-#: Programs of the bank that a picture may start from, beside what the model writes.
-RETRIEVED = 24
 #: Scripts that the model writes at the same time (pictures times candidates).
 BATCH = 32
 #: Seconds and megabytes that one script may take.
 TIMEOUT, MEMORY_MB = 20.0, 2048
 
 
-@runtime_checkable
-class Drafter(Protocol):
-    """Anything that writes scripts for a picture; :class:`cadcoder.model.Model` is one.
-
-    Where it also has ``candidates_batch(images, n, seed, max_new_tokens) -> list[list[str]]``, several pictures
-    are handed to it at once.
-    """
-
-    def candidates(
-        self, image: Image.Image, n: int = 1, seed: int = 0, max_new_tokens: int | None = None
-    ) -> Sequence[str]:
-        """Return ``n`` scripts, the model's best guess first; the same for the same seed."""
-        ...
-
-
+#: A picture of a part, or several of the same part.
+Item: TypeAlias = "pictures.Picture | Sequence[pictures.Picture]"
 #: A picture, and the error that it met or its part to come.
-_Started: TypeAlias = "tuple[pictures.Picture, CadCoderError | Future[Part]]"
-#: How alike a script's part and a picture are, and the script.
-Scored: TypeAlias = "tuple[float, str]"
-#: What is seen in a picture, and what the bank has that is like it.
-_Sight: TypeAlias = "tuple[Observation, Future[list[Scored]] | None]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a picture becomes a script.
-
-    Attributes:
-        candidates: how many scripts the model writes, of which the best is taken; at least 1.
-        seed: of the sampling; the same seed gives the same script.
-        max_new_tokens: a script longer than this is cut off; None is the model's own limit.
-        size: real length of a side, such as ``40`` or ``x=40mm``; None leaves the longest side at about 100.
-        style: ``editable``, ``plain`` or ``raw``.
-        refine: whether the numbers are fitted to the picture.
-        drafter: writes in the place of the pipeline's model, for this call alone.
-
-    Raises:
-        ConfigError: if a value is not possible; all faults at once.
-        InputError: if the size cannot be read.
-    """
-
-    candidates: int = 1
-    seed: int = 0
-    max_new_tokens: int | None = None
-    size: Size | str | float | None = None
-    style: Style = "editable"
-    refine: bool = True
-    drafter: Drafter | None = None
-
-    def __post_init__(self) -> None:
-        faults = []
-        if self.candidates < 1:
-            faults.append(f"candidates must be at least 1, not {self.candidates}")
-        if not 0 <= self.seed < 2**63:
-            faults.append(f"seed must be a whole number from 0 to 2^63, not {self.seed}")
-        if self.max_new_tokens is not None and self.max_new_tokens < 1:
-            faults.append(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
-        if self.style not in STYLES:
-            faults.append(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
-        if faults:
-            raise ConfigError("; ".join(faults))
-        if self.size is not None:
-            object.__setattr__(self, "size", parse_size(self.size))
+_Started: TypeAlias = "tuple[Item, CadCoderError | Future[Part]]"
+#: What is seen in the pictures of a part, and what the bank has that is like it.
+_Sight: TypeAlias = "tuple[Views, Future[list[Guess]] | None]"
 
 
 class Pipeline:
@@ -205,8 +150,12 @@ class Pipeline:
         """Run one script in the executor and return its outcome."""
         return self._starting.result().run(code, exports=exports)
 
-    def generate(self, picture: pictures.Picture, options: Options | None = None) -> Part:
+    def generate(self, picture: Item, options: Options | None = None) -> Part:
         """Return the part that a picture shows.
+
+        Args:
+            picture: a path, bytes, a Pillow image or an array; or a list of several pictures of the same part.
+            options: how.
 
         Raises:
             InputError: if the picture cannot be read.
@@ -218,11 +167,12 @@ class Pipeline:
         return found
 
     def generate_many(
-        self, items: Iterable[pictures.Picture], options: Options | None = None
-    ) -> Iterator[tuple[pictures.Picture, Part | CadCoderError]]:
+        self, items: Iterable[Item], options: Options | None = None
+    ) -> Iterator[tuple[Item, Part | CadCoderError]]:
         """Yield every picture with its part, in order, or with the error that it met.
 
-        Several pictures are handed to the model at once where it can take them.
+        Several pictures are handed to the model at once where it can take them. An item that is a list of pictures
+        is one part, seen from several sides.
         """
         options = options or Options()
         chunk = max(1, BATCH // options.candidates) if self._takes_many else 1
@@ -250,50 +200,54 @@ class Pipeline:
                 if not isinstance(result, CadCoderError):
                     result.cancel()
 
-    def _start_batch(self, batch: Sequence[pictures.Picture], options: Options) -> list[_Started]:
-        """Draft for several pictures, and begin to choose; return each with its error or future part."""
+    def _start_batch(self, batch: Sequence[Item], options: Options) -> list[_Started]:
+        """Draft for several parts, and begin to choose; return each with its error or future part."""
         start = time.perf_counter()
-        seen: list[tuple[Image.Image, Future[Observation]] | CadCoderError] = []
+        seen: list[tuple[list[Image.Image], list[Future[Observation]]] | CadCoderError] = []
         for item in batch:
             try:
-                image = pictures.load(item)
+                images = [pictures.load(one) for one in _pictures_of(item)]
                 # The workers look at the pictures while this process still loads the model.
-                seen.append((image, self._fitters.submit("observe", image)))
+                seen.append((images, [self._fitters.submit("observe", image) for image in images]))
             except CadCoderError as error:
                 seen.append(error)
         shown: list[_Sight | CadCoderError] = []
-        images = []
+        groups: list[list[Image.Image]] = []
         for found in seen:
             try:
                 if isinstance(found, CadCoderError):
                     raise found
-                observation = found[1].result()
-                shown.append((observation, self._retrieve(observation, options)))
-                images.append(found[0])
+                views = tuple(observation.result() for observation in found[1])
+                shown.append((views, self._retrieve(views, options)))
+                groups.append(found[0])
             except CadCoderError as error:
                 shown.append(error)
-        drafts = iter(self._draft(images, options.candidates, options.seed, options))
-        shared = (time.perf_counter() - start) / max(1, len(images))
+        flat = [image for images in groups for image in images]
+        drafts = iter(self._draft(flat, options.candidates, options.seed, options))
+        shared = (time.perf_counter() - start) / max(1, len(groups))
 
-        def choose(image: Image.Image, sight: _Sight, codes: Sequence[str]) -> Part:
+        def choose(images: list[Image.Image], sight: _Sight, codes: Sequence[str]) -> Part:
             began = time.perf_counter()
-            part = self._choose(image, *sight, codes, options)
+            part = self._choose(images, *sight, codes, options)
             return replace(part, seconds=shared + time.perf_counter() - began)
 
         # A few pictures at a time, so that none waits long in the middle of its fit.
-        left = iter(images)
-        return [
-            (item, sight)
-            if isinstance(sight, CadCoderError)
-            else (item, self._chooser.submit(choose, next(left), sight, next(drafts)))
-            for item, sight in zip(batch, shown, strict=True)
-        ]
+        started: list[_Started] = []
+        left = iter(groups)
+        for item, sight in zip(batch, shown, strict=True):
+            if isinstance(sight, CadCoderError):
+                started.append((item, sight))
+                continue
+            images = next(left)
+            codes = [code for _ in images for code in next(drafts)]
+            started.append((item, self._chooser.submit(choose, images, sight, codes)))
+        return started
 
-    def _retrieve(self, observation: Observation, options: Options) -> Future[list[Scored]] | None:
-        """Ask for the programs of the checkpoint's bank that are most like a picture, where there is a bank."""
-        if self._bank is None or not options.refine or options.style == "raw":
+    def _retrieve(self, views: Views, options: Options) -> Future[list[Guess]] | None:
+        """Ask for the programs of the checkpoint's bank that are most like the pictures, where there is a bank."""
+        if self._bank is None or not options.fits:
             return None
-        return self._fitters.submit("retrieve", str(self._bank), observation, RETRIEVED)
+        return self._fitters.submit("retrieve", str(self._bank), views, options.retrieved)
 
     def _draft(self, images: Sequence[Image.Image], n: int, seed: int, options: Options) -> Sequence[Sequence[str]]:
         drafter = options.drafter or self.drafter
@@ -308,20 +262,20 @@ class Pipeline:
 
     def _choose(
         self,
-        image: Image.Image,
-        observation: Observation,
-        nearest: Future[list[Scored]] | None,
+        images: Sequence[Image.Image],
+        views: Views,
+        nearest: Future[list[Guess]] | None,
         codes: Sequence[str],
         options: Options,
     ) -> Part:
-        """Run the scripts, sample more where none runs, and finish the one most like the picture."""
-        tried = self._judge(codes, observation, {})
+        """Run the scripts, sample more where none runs, and finish the one most like the pictures."""
+        tried = self._judge(codes, views, {})
         rounds = 0
         while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
             rounds += 1
             n = max(MORE_CANDIDATES, options.candidates)
-            (codes,) = self._draft([image], n, options.seed + rounds, options)
-            tried = self._judge(codes, observation, tried)
+            more = self._draft(images, n, options.seed + rounds, options)
+            tried = self._judge([code for written in more for code in written], views, tried)
         candidates = tuple(tried.values())
         if not any(c.solid for c in candidates):
             raise NothingRuns(candidates)
@@ -329,12 +283,11 @@ class Pipeline:
         chosen = scores.index(max(scores))
         best = candidates[chosen]
         assert best.solid is not None
-        draft, likeness = Draft(best.code, best.outcome, best.solid), best.likeness
+        draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
         origin: Origin = "model"
-        if options.refine and options.style != "raw":
+        if options.fits:
             retrieved = nearest.result() if nearest is not None else []
-            fitted = self._refine(draft, likeness or 0.0, observation, candidates, retrieved, options.seed)
-            draft, likeness, origin = fitted
+            draft, seen, first, origin = self._refine(draft, best, views, candidates, retrieved, options)
         size = options.size if isinstance(options.size, Size) else None
         done = finish(draft, options.style, size, self.run)
         return Part(
@@ -342,58 +295,69 @@ class Pipeline:
             solid=done.solid,
             outcome=done.outcome,
             unit=done.unit,
-            likeness=likeness,
+            likeness=seen.likeness if seen else None,
             style=done.style,
             candidates=candidates,
             chosen=chosen,
             origin=origin,
             model=self.model_name,
             seed=options.seed,
+            cameras=seen.cameras if seen else (),
+            first=first,
             run=self.run,
         )
 
-    def _judge(
-        self, codes: Sequence[str], observation: Observation, known: dict[str, Candidate]
-    ) -> dict[str, Candidate]:
+    def _judge(self, codes: Sequence[str], views: Views, known: dict[str, Candidate]) -> dict[str, Candidate]:
         """Return the candidates by text, those known first; each text runs once."""
         texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
         judged = dict(known)
-        asked: dict[str, Future[float]] = {}
+        asked: dict[str, Future[Guess]] = {}
         for text, outcome in zip(texts, self._pool.map(self.run, texts), strict=True):
             solid: Solid | None = solid_of(outcome)
             judged[text] = Candidate(text, outcome, solid, None)
             if solid is not None:
-                asked[text] = self._fitters.submit("likeness", text, solid, observation)
-        for text, likeness in asked.items():
-            judged[text] = replace(judged[text], likeness=likeness.result())
+                asked[text] = self._fitters.submit("likeness", text, solid, views)
+        for text, guess in asked.items():
+            judged[text] = replace(judged[text], guess=guess.result())
         return judged
 
     def _refine(
         self,
         draft: Draft,
-        likeness: float,
-        observation: Observation,
+        best: Candidate,
+        views: Views,
         candidates: Sequence[Candidate],
-        retrieved: Sequence[Scored],
-        seed: int,
-    ) -> tuple[Draft, float, Origin]:
-        """Return what can be fitted best to the picture, where that beats the draft, and where it comes from."""
+        retrieved: Sequence[Guess],
+        options: Options,
+    ) -> tuple[Draft, Guess | None, Guess | None, Origin]:
+        """Return what can be fitted best to the pictures, where that beats the draft, and where it comes from.
+
+        Returns:
+            The script to hand over, how it looks, the guess that it was fitted from, and whose that was.
+        """
         from cadcoder.refine import refine
 
-        running = [(c.likeness or 0.0, c.code) for c in candidates if c.solid]
-        codes = [code for _, code in sorted([*running, *retrieved], key=lambda s: -s[0])]
-        found = refine(codes, observation, seed=seed, beat=likeness, submit=self._fitters.submit)
+        running = [c.guess for c in candidates if c.guess is not None]
+        guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
+        likeness = best.likeness or 0.0
+        found = refine(
+            guesses, views, seed=options.seed, beat=likeness, submit=self._fitters.submit, effort=options.tries
+        )
         for fit in (found, *found.rest) if found is not None else ():
             outcome = self.run(fit.code)
             solid = solid_of(outcome)
             if solid is None:
                 continue
-            better: float = self._fitters.submit("likeness", fit.code, solid, observation).result()
-            if better > likeness:
-                written, known = {c.code for c in candidates}, {code for _, code in retrieved}
-                origin: Origin = "model" if fit.start in written else "bank" if fit.start in known else "shape"
-                return Draft(fit.code, outcome, solid, "plain", draft.unit), better, origin
-        return draft, likeness, "model"
+            posed = tuple(replace(view, camera=camera) for view, camera in zip(views, fit.cameras, strict=True))
+            better: Guess = self._fitters.submit("likeness", fit.code, solid, posed, search=False).result()
+            if better.likeness > likeness:
+                starts = {guess.code: guess for guess in reversed(guesses)}
+                origin: Origin = "shape"
+                if fit.start in starts:
+                    origin = "model" if fit.start in {guess.code for guess in running} else "bank"
+                fitted = Draft(fit.code, outcome, solid, "plain", draft.unit)
+                return fitted, better, starts.get(fit.start), origin
+        return draft, best.guess, best.guess, "model"
 
     def close(self) -> None:
         """End the executor's children."""
@@ -417,8 +381,21 @@ class Pipeline:
             self.close()
 
 
+def _pictures_of(item: Item) -> Sequence[pictures.Picture]:
+    """Return the pictures of one part.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if not isinstance(item, list | tuple):
+        return [item]  # type: ignore[list-item]
+    if not item:
+        raise InputError("a part needs at least one picture")
+    return item
+
+
 def generate(
-    picture: pictures.Picture,
+    picture: Item,
     *,
     model: str | os.PathLike[str] | Drafter | None = None,
     device: str | None = None,
@@ -428,13 +405,14 @@ def generate(
     size: Size | str | float | None = None,
     style: Style = "editable",
     refine: bool = True,
+    effort: int = EFFORT,
 ) -> Part:
     """Return the part that a picture shows, with a CadQuery script that runs.
 
     The model and the executor of the first call are kept for the next ones.
 
     Args:
-        picture: a path, bytes, a Pillow image or a NumPy array.
+        picture: a path, bytes, a Pillow image or a NumPy array; or a list of several pictures of the same part.
         model: folder or name of a checkpoint, or anything with ``candidates``; None is the default model.
         device: ``cpu``, ``cuda`` or ``mps``; None takes the best that is there.
         candidates: how many scripts the model writes, of which the best is taken.
@@ -442,7 +420,8 @@ def generate(
         max_new_tokens: a script longer than this is cut off.
         size: real length of a side: ``40``, ``"x=40mm"``, ``"1.5in"``.
         style: ``editable``, ``plain`` or ``raw``.
-        refine: whether the numbers are fitted to the picture.
+        refine: whether the numbers are fitted to the picture; False is the same as effort 0.
+        effort: from 0 (the model's script as it is) to 3 (a long search).
 
     Raises:
         InputError: if the picture cannot be read.
@@ -450,7 +429,13 @@ def generate(
     """
     # Made first: faults in the options are named before a model is loaded.
     options = Options(
-        candidates=candidates, seed=seed, max_new_tokens=max_new_tokens, size=size, style=style, refine=refine
+        candidates=candidates,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        size=size,
+        style=style,
+        refine=refine,
+        effort=effort,
     )
     if model is None or isinstance(model, str | os.PathLike):
         return _shared(None if model is None else os.fspath(model), device).generate(picture, options)

@@ -1,9 +1,10 @@
 """Make the bank of programs that lies beside a checkpoint (:mod:`cadcoder.refine.bank`) from a built set.
 
-``python -m dataset_build.bank --shards DIR --out MODEL/bank.npz [--most N]``
+``python -m dataset_build.bank --shards DIR --out MODEL/bank.npz [--most N] [--views M]``
 
 Every drawing of the set is described; where there are more than ``--most``, those stay that are least like the ones
-before them. The same set gives the same file.
+before them. ``--views`` of them are drawn from a grid of cameras too, for pictures from elsewhere. The same set gives
+the same file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import multiprocessing
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cadcoder.errors import CadCoderError, ConfigError
-from cadcoder.refine.bank import VERSION, Bank, describe_gencad, make_bank, principal
+from cadcoder.geometry.build import build
+from cadcoder.program import parse
+from cadcoder.refine.bank import VERSION, Bank, describe, describe_gencad, make_bank, principal
+from cadcoder.refine.poses import GRID
+from cadcoder.refine.viewbank import ViewBank
+from cadcoder.render.compare import draw_part, observe
+from cadcoder.render.mesh import drawable
 from dataset_build.build import reporter
 
 Floats = npt.NDArray[np.float32]
@@ -36,10 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, help="the file to write, for example MODEL/bank.npz")
     parser.add_argument("--most", type=int, default=250_000, help="programs to keep at most (default %(default)s)")
     parser.add_argument("--components", type=int, default=32, help="numbers a drawing (default %(default)s)")
+    parser.add_argument("--views", type=int, default=0, help="programs that are seen from everywhere (default none)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     args = parser.parse_args(argv)
     try:
-        bank = build_bank(args.shards, args.most, args.components, args.workers)
+        bank = build_bank(args.shards, args.most, args.components, args.workers, args.views)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         bank.save(args.out)
     except CadCoderError as error:
@@ -51,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers: int = 1) -> Bank:
+def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers: int = 1, views: int = 0) -> Bank:
     """Return the bank of a set's drawings.
 
     Args:
@@ -59,6 +68,7 @@ def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers:
         most: programs to keep.
         components: numbers that a drawing is described by.
         workers: processes; the bank does not depend on it.
+        views: programs to draw from every camera of the grid.
 
     Raises:
         ConfigError: if there are no shards with pictures, or the values are impossible.
@@ -92,7 +102,58 @@ def build_bank(folder: Path, most: int = 250_000, components: int = 32, workers:
     at = np.concatenate(places)
     kept = _novel(at, most)
     scripts = list(texts)
-    return make_bank([scripts[i] for i in kept], at[kept], *basis)
+    bank = make_bank([scripts[i] for i in kept], at[kept], *basis)
+    return bank if views < 1 else replace(bank, views=build_views(bank, views, components, workers))
+
+
+def build_views(bank: Bank, count: int, components: int = 32, workers: int = 1) -> ViewBank:
+    """Return some programs of a bank as they are seen from everywhere.
+
+    Args:
+        bank: whose programs.
+        count: how many of them.
+        components: numbers that a drawing is described by.
+        workers: processes; the result does not depend on it.
+    """
+    # Any of them, as often as they occur, less those that look like others: a third is left out.
+    some = np.random.default_rng(0).permutation(len(bank))[: count * 3 // 2]
+    rows = np.sort(some[_novel(bank.codes[some].astype(np.float32), count)]).astype(np.int32)
+    basis: tuple[Floats, Floats] | None = None
+    places: list[Floats] = []
+    waiting: list[npt.NDArray[np.float16]] = []
+    chunks = [[bank.texts[i] for i in rows[k : k + 20]] for k in range(0, len(rows), 20)]
+    report, close = reporter(len(chunks), quiet=False)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(chunks))) as pool:
+        for done, described in enumerate(pool.imap(_seen, chunks)):
+            waiting += [described]
+            if basis is None and (sum(len(w) for w in waiting) * len(GRID) >= FIRST or done + 1 == len(chunks)):
+                first = np.concatenate(waiting).reshape(-1, described.shape[-1]).astype(np.float32)
+                basis = principal(first, min(components, len(first)))
+            if basis is not None:
+                places += [np.asarray((w - basis[0]) @ basis[1], dtype=np.float32) for w in waiting]
+                waiting = []
+            report(done + 1)
+    close()
+    assert basis is not None
+    at = np.concatenate(places)
+    scale = float(np.abs(at).max()) / 127 or 1.0
+    return ViewBank(rows, *basis, scale, np.round(at / scale).astype(np.int8))
+
+
+def _seen(codes: list[str]) -> npt.NDArray[np.float16]:
+    """Return the descriptions (N, V, F) of scripts' drawings from the cameras of the grid."""
+    sheet = np.full((96, 96, 3), 255, dtype=np.uint8)
+    sheet[30:66, 20:76] = 128
+    view = replace(observe(sheet), edges="lines", seams=False)
+    found = []
+    for code in codes:
+        part = drawable(build(parse(code), np.pi / 24), seams=False)
+        for pose in GRID:
+            drawn = draw_part(part, replace(view, camera=pose.camera()))
+            edges = np.zeros(drawn.mask.shape, np.float32)
+            edges[tuple(drawn.points.T)] = drawn.weights
+            found.append(describe(drawn.mask, edges).astype(np.float16))
+    return np.stack(found).reshape(len(codes), len(GRID), -1)
 
 
 def _described(path: Path) -> tuple[list[str], npt.NDArray[np.float16]]:

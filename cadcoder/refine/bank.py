@@ -9,12 +9,13 @@ line width nor shading matter; the descriptions are projected on their principal
 
 Format of ``bank.npz`` (NumPy zip): ``version`` (), ``mean`` (F,) float32, ``basis`` (F, K) float16, ``scale`` ()
 float32, ``codes`` (N, K) int8 (description = mean + basis @ (scale * code)), ``texts`` uint8: the N scripts' UTF-8,
-separated by zero bytes, in xz form.
+separated by zero bytes, in xz form. Optional, for pictures from elsewhere (:mod:`cadcoder.refine.viewbank`):
+``view_rows`` (M,) int32 rows of ``texts``; ``view_mean``, ``view_basis``, ``view_scale`` likewise; ``view_codes`` (M,
+V, K) int8 of the drawings from the V cameras of :data:`cadcoder.refine.poses.GRID`.
 """
 
 from __future__ import annotations
 
-import functools
 import lzma
 import os
 import zipfile
@@ -27,6 +28,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cadcoder.errors import InputError
+from cadcoder.refine.viewbank import ViewBank
 
 if TYPE_CHECKING:
     from cadcoder.render.observe import Observation
@@ -49,16 +51,26 @@ class Bank:
     scale: float
     codes: npt.NDArray[np.int8]
     texts: list[str]
+    views: ViewBank | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def nearest(self, description: Floats, count: int = DRAWN) -> list[str]:
-        """Return the scripts whose drawings are nearest to a description (F,), the nearest first."""
+    def distance(self, description: Floats) -> float:
+        """Return the squared distance of the nearest drawing to a description (F,), in units of the codes."""
+        at = (description - self.mean) @ self.basis / self.scale
+        return float(self._distances(description).min(initial=np.inf) + at @ at)
+
+    def _distances(self, description: Floats) -> Floats:
+        """Return the squared distances (N,) to a description, less what is the same for all."""
         at = (description - self.mean) @ self.basis / self.scale
         # |a - b|^2 without |a|^2: one product of matrices in place of an (N, K) difference.
         codes = self.codes.astype(np.float32)
-        far = (codes**2).sum(1) - 2 * (codes @ at)
+        return np.asarray((codes**2).sum(1) - 2 * (codes @ at))
+
+    def nearest(self, description: Floats, count: int = DRAWN) -> list[str]:
+        """Return the scripts whose drawings are nearest to a description (F,), the nearest first."""
+        far = self._distances(description)
         count = min(count, len(far))
         chosen = np.argpartition(far, count - 1)[:count] if count else np.empty(0, np.intp)
         return [self.texts[i] for i in chosen[np.lexsort((chosen, far[chosen]))]]
@@ -75,6 +87,7 @@ class Bank:
             scale=np.float32(self.scale),
             codes=self.codes,
             texts=packed,
+            **(self.views.arrays() if self.views else {}),
         )
         os.replace(partial, path)
 
@@ -114,7 +127,8 @@ def load_bank(path: Path) -> Bank:
                 raise InputError(f"{path} has version {int(held['version'])}; this cadcoder reads {VERSION}")
             texts = lzma.decompress(held["texts"].tobytes()).decode().split("\0")
             basis = held["basis"].astype(np.float32)
-            bank = Bank(held["mean"], basis, float(held["scale"]), held["codes"], texts)
+            views = ViewBank.of(held, len(texts))
+            bank = Bank(held["mean"], basis, float(held["scale"]), held["codes"], texts, views)
         if bank.codes.shape != (len(texts), basis.shape[1]) or bank.mean.shape != basis.shape[:1]:
             raise ValueError("its arrays do not fit each other")
     except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
@@ -122,40 +136,17 @@ def load_bank(path: Path) -> Bank:
     return bank
 
 
-@functools.lru_cache(maxsize=1)
-def _kept(path: str) -> Bank:
-    return load_bank(Path(path))
-
-
-def retrieve(path: str, observation: Observation, count: int) -> list[tuple[float, str]]:
-    """Return the (likeness, script) of a bank's programs that are most like a picture, the most alike first.
-
-    Args:
-        path: of ``bank.npz``; the bank is kept for the next call.
-        observation: the picture, prepared.
-        count: how many to return.
-
-    Raises:
-        InputError: if the bank cannot be read.
-    """
-    from cadcoder.geometry.build import build
-    from cadcoder.program import parse
-    from cadcoder.render.compare import likeness
-
-    found = []
-    for text in _kept(path).nearest(describe_observation(observation)):
-        try:
-            found.append((likeness(observation, build(parse(text), np.pi / 24)), text))
-        except InputError:
-            continue
-    return sorted(found, key=lambda f: -f[0])[:count]
-
-
 def describe_observation(observation: Observation) -> Floats:
     """Return the description (2 * CELLS^2,) of a picture."""
     edges = np.zeros(observation.mask.shape, np.float32)
     edges[tuple(observation.points.T)] = observation.weights
     return describe(observation.mask, edges)
+
+
+def describe_turned(observation: Observation) -> Floats:
+    """Return the description (2 * CELLS^2,) of a picture turned upside down."""
+    grids = describe_observation(observation).reshape(2, CELLS, CELLS)
+    return np.ascontiguousarray(grids[:, ::-1, ::-1]).reshape(-1)
 
 
 def describe_gencad(picture: npt.NDArray[np.uint8]) -> Floats:

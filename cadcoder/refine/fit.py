@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,13 @@ from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
 from cadcoder.program.types import Arc, Program
 from cadcoder.refine.numbers import Numbers
+from cadcoder.refine.poses import LAST_STEPS, Guess, Views, is_free, moved, posed_views, seen_by
 from cadcoder.refine.starts import simple_parts, varied
+from cadcoder.render.camera import Camera
 
 if TYPE_CHECKING:
     from cadcoder.render.compare import Observation
+    from cadcoder.render.mesh import Drawable
 
 #: Solids drawn for one script, and for each further one, unless told otherwise; 100 take about a second.
 TRIES, TRIES_MORE = 150, 50
@@ -32,6 +35,10 @@ TRIES, TRIES_MORE = 150, 50
 FITTED, FINALISTS, HEAT = 8, 2, 0.5
 #: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
 POOR, SIMPLE_TRIES = 0.88, 30
+#: First steps of a free camera in a fit: azimuth, elevation, roll, field of view in degrees.
+CAMERA_STEPS = (5.0, 4.0, 2.0, 8.0)
+#: What a free camera adds to the tries.
+TRIES_CAMERA = 0.5
 #: Longest side of what is returned, in the program's unit.
 LONGEST = 100.0
 #: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.
@@ -63,6 +70,7 @@ class Fit:
         first: the same for the script that it started from.
         tried: number of solids drawn.
         start: the script that was given.
+        cameras: where each picture is seen from.
         rest: other fits of the same search, the best first, for where the executor cannot run this one.
     """
 
@@ -71,61 +79,89 @@ class Fit:
     first: float
     tried: int = 0
     start: str = ""
+    cameras: tuple[Camera, ...] = ()
     rest: tuple[Fit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A script, the cameras that it is seen from, and how alike it and the pictures are then."""
+
+    likeness: float
+    code: str
+    cameras: tuple[Camera, ...]
 
 
 @dataclass
 class _Judge:
     """Draws and compares, remembers what it has seen, and says when the effort is spent."""
 
-    observation: Observation
+    views: Views
     tries: int
     deadline: float
     bodies: int | None = None
-    seen: dict[str, float] = field(default_factory=dict)
+    seen: dict[tuple[str, tuple[Camera, ...]], float] = field(default_factory=dict)
     tried: int = 0
+    _made: tuple[str, dict[bool, Drawable] | None] = ("", None)
 
     @property
     def spent(self) -> bool:
         return self.tried >= self.tries or time.monotonic() > self.deadline
 
-    def score(self, code: str) -> float:
-        """Return how alike the drawing of a script and the picture are.
+    def score(self, code: str, cameras: tuple[Camera, ...]) -> float:
+        """Return how alike the drawings of a script and the pictures are, on average.
 
         It is -1 where the script builds nothing, or a part in more pieces than the first one that was asked about: a
         gap that hardly shows would otherwise be as good as a joint. OpenCascade makes no arc through three points on a
         line, so that nearly flat ones count as nothing too.
         """
-        from cadcoder.geometry.build import build
-        from cadcoder.render.compare import likeness
-
-        if code not in self.seen:
+        key = code, cameras
+        if key not in self.seen:
             self.tried += 1
-            try:
-                program = parse(code)
-                if _has_flat_arc(program):
-                    raise InputError("an arc is flat")
-                solid = build(program, np.pi / 24)
-                # The quick question first; only where there are several surfaces do crumbs and cavities matter.
-                single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
-                pieces = 1 if single else solid.n_bodies
-                if self.bodies is None:
-                    self.bodies = pieces
-                self.seen[code] = likeness(self.observation, solid) if pieces <= self.bodies else -1.0
-            except InputError:
-                self.seen[code] = -1.0
-        return self.seen[code]
+            if self._made[0] != code:
+                self._made = code, self._make(code)
+            parts = self._made[1]
+            if parts is None:
+                self.seen[key] = -1.0
+            else:
+                alike = [
+                    seen_by(parts[view.seams], view, camera) for view, camera in zip(self.views, cameras, strict=True)
+                ]
+                self.seen[key] = sum(alike) / len(alike)
+        return self.seen[key]
+
+    def _make(self, code: str) -> dict[bool, Drawable] | None:
+        """Return what a script builds, ready to be drawn with and without seams as the views need it."""
+        from cadcoder.geometry.build import build
+        from cadcoder.render.mesh import drawable
+
+        try:
+            program = parse(code)
+            if _has_flat_arc(program):
+                return None
+            solid = build(program, np.pi / 24)
+            # The quick question first; only where there are several surfaces do crumbs and cavities matter.
+            single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
+            pieces = 1 if single else solid.n_bodies
+            if self.bodies is None:
+                self.bodies = pieces
+            if pieces > self.bodies:
+                return None
+            return {seams: drawable(solid, seams=seams) for seams in {view.seams for view in self.views}}
+        except InputError:
+            return None
 
 
 def refine(
-    codes: list[str],
-    observation: Observation,
+    guesses: Sequence[str | Guess],
+    views: Observation | Views,
     *,
     tries: int | None = None,
     seconds: float = 60.0,
     seed: int = 0,
     beat: float | None = None,
     submit: Submit | None = None,
+    effort: float = 1.0,
 ) -> Fit | None:
     """Fit the best of several scripts to a picture.
 
@@ -134,8 +170,9 @@ def refine(
     end. Where none of them comes near the picture, simple parts are tried too.
 
     Args:
-        codes: scripts that run, the one most like the picture first.
-        observation: the picture, prepared.
+        guesses: scripts that run, with the cameras that they are seen from, the one most like the picture first; a
+            script alone is seen from the views' own cameras.
+        views: the picture, prepared, or several of the same part.
         tries: solids to draw; None is ``TRIES``, and ``TRIES_MORE`` for each further script that is fitted. Simple
             parts come on top.
         seconds: time limit of the whole search.
@@ -143,19 +180,29 @@ def refine(
         beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is.
         submit: where fits are done, as :meth:`cadcoder.refine.pool.Pool.submit`; None is here and one after the
             other. It makes no difference to what is found.
+        effort: how much is tried, as a factor.
 
     Returns:
         The best fit, or None where no script can be read as a program or none got better than ``beat``.
     """
     deadline = time.monotonic() + seconds
-    tried = varied(codes, FITTED)
+    views = views if isinstance(views, tuple) else (views,)
+    own = tuple(view.camera for view in views)
+    cameras: dict[str, tuple[Camera, ...]] = {}
+    for guess in guesses:
+        code, seen_from = (guess, own) if isinstance(guess, str) else (guess.code, guess.cameras)
+        cameras.setdefault(code, seen_from)
+    tried = varied(list(cameras), max(1, round(FITTED * min(effort, 2.0))))
     if tries is None:
-        tries = TRIES + TRIES_MORE * max(0, len(tried) - 1)
+        tries = round(effort * (TRIES + TRIES_MORE * max(0, len(tried) - 1)))
+        if any(is_free(view) for view in views):
+            tries = round(tries * (1 + TRIES_CAMERA))
     ask = submit or _at_once
 
     def start(code: str, share: float, seed: int, hops: int = 0) -> Future[Any]:
         left = max(0.0, deadline - time.monotonic())
-        return ask("fit", code, observation, tries=int(share), seconds=left, seed=seed, hops=hops)
+        posed = posed_views(views, cameras[code])
+        return ask("fit", code, posed, tries=int(share), seconds=left, seed=seed, hops=hops)
 
     def fitted(codes: list[str], share: float) -> list[Fit]:
         asked = [start(code, share, seed) for code in codes]
@@ -165,9 +212,14 @@ def refine(
     if beat is None:
         beat = max((f.first for f in heat), default=-1.0)
     if max((f.likeness for f in heat), default=0.0) < POOR:
-        heat += fitted(simple_parts(observation), SIMPLE_TRIES)
+        best = max(heat, key=lambda f: f.likeness, default=None)
+        (first, *_) = posed_views(views, best.cameras if best else own)
+        simple = simple_parts(first)
+        cameras.update((code, best.cameras if best else own) for code in simple)
+        heat += fitted(simple, SIMPLE_TRIES)
     fits = sorted(heat, key=_merit, reverse=True)
     finalists = fits[:FINALISTS]
+    cameras.update((found.code, found.cameras) for found in finalists)
     share = (1 - HEAT) * tries / FINALISTS
     # With workers, the second final runs beside the first, even if that turns out good enough.
     ahead = len(finalists) if submit is not None and fits and fits[0].likeness < GOOD_ENOUGH else 1
@@ -193,7 +245,7 @@ def _merit(fit: Fit) -> float:
 
 def fit(
     code: str,
-    observation: Observation,
+    views: Observation | Views,
     *,
     tries: int = TRIES,
     seconds: float = 30.0,
@@ -204,31 +256,34 @@ def fit(
 
     Args:
         code: a script.
-        observation: the picture, prepared.
+        views: the picture, prepared, or several of the same part; each with the camera to begin with.
         tries: solids to draw at most (and a few more for rounding).
         seconds: time limit.
         seed: of the order in which numbers are tried.
         hops: how often the search may leave a local optimum.
     """
-    judge = _Judge(observation, tries, time.monotonic() + seconds)
+    views = views if isinstance(views, tuple) else (views,)
+    judge = _Judge(views, tries, time.monotonic() + seconds)
     try:
-        start = emit(parse(code), "plain", 0.01)
+        text = emit(parse(code), "plain", 0.01)
     except InputError:
         return None
-    first = judge.score(start)
-    if first < 0:
+    cameras = tuple(view.camera for view in views)
+    start = _State(judge.score(text, cameras), text, cameras)
+    if start.likeness < 0:
         return None
     rng = np.random.default_rng(seed)
-    best = (first, start)
+    best = start
     for tied in (True, False):
         best = _search(best, tied, judge, rng)
     best = _hop(best, judge, rng, hops)
-    best = _rounded(best, first, judge)
-    for likeness, text in (best, (first, start)):
+    best = _rounded(best, start.likeness, judge)
+    for state in (best, start):
         try:
-            return Fit(_rescaled(text), likeness, first, judge.tried, code)
+            text = _rescaled(state.code)
         except InputError:  # arcs as fine as they will be built may cross where coarse ones did not
             continue
+        return Fit(text, state.likeness, start.likeness, judge.tried, code, state.cameras)
     return None
 
 
@@ -251,28 +306,40 @@ def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:
     return done
 
 
-def _search(best: tuple[float, str], tied: bool, judge: _Judge, rng: np.random.Generator) -> tuple[float, str]:
-    """Return the better (likeness, script) by pattern search, with a step of its own for each variable.
+def _search(best: _State, tied: bool, judge: _Judge, rng: np.random.Generator) -> _State:
+    """Return the best state by pattern search, with a step of its own for each number and each camera's angles.
 
     Source: Hooke and Jeeves, Journal of the ACM 8 (1961), with steps that grow again after a success.
     """
-    numbers = Numbers(best[1], tied)
-    values = list(numbers.values)
-    steps = [max(LEAST_FIRST_STEP, FIRST_STEP * abs(v)) for v in values]
+    numbers = Numbers(best.code, tied)
+    lengths = len(numbers.values)
+    free = [i for i, view in enumerate(judge.views) if is_free(view)]
+    values = [*numbers.values, *[0.0] * (4 * len(free))]
+    steps = [max(LEAST_FIRST_STEP, FIRST_STEP * abs(v)) for v in numbers.values] + [*CAMERA_STEPS] * len(free)
+    least = [LAST_STEP] * lengths + [*LAST_STEPS] * len(free)
     signs = [1.0] * len(values)
-    while values and max(steps) >= LAST_STEP:
+    cameras = best.cameras
+
+    def state(values: list[float]) -> _State:
+        posed = list(cameras)
+        for k, i in enumerate(free):
+            by = values[lengths + 4 * k : lengths + 4 * k + 4]
+            posed[i] = moved(cameras[i], by) if any(by) else cameras[i]
+        text, at = numbers.text(values[:lengths]), tuple(posed)
+        return _State(judge.score(text, at), text, at)
+
+    while any(step >= last for step, last in zip(steps, least, strict=True)):
         for i in rng.permutation(len(values)):
-            if steps[i] < LAST_STEP:
+            if steps[i] < least[i]:
                 continue
             if judge.spent:
                 return best
             for sign in (signs[i], -signs[i]):
-                moved = values.copy()
-                moved[i] += sign * steps[i]
-                text = numbers.text(moved)
-                score = judge.score(text)
-                if score > best[0] + LEAST_GAIN:
-                    best, values, signs[i] = (score, text), moved, sign
+                other = values.copy()
+                other[i] += sign * steps[i]
+                now = state(other)
+                if now.likeness > best.likeness + LEAST_GAIN:
+                    best, values, signs[i] = now, other, sign
                     steps[i] *= 1.5
                     break
             else:
@@ -280,31 +347,31 @@ def _search(best: tuple[float, str], tied: bool, judge: _Judge, rng: np.random.G
     return best
 
 
-def _hop(best: tuple[float, str], judge: _Judge, rng: np.random.Generator, hops: int) -> tuple[float, str]:
+def _hop(best: _State, judge: _Judge, rng: np.random.Generator, hops: int) -> _State:
     """Leave a local optimum: shake some of the lengths, search again, and keep what is better."""
     for _ in range(hops):
-        if best[0] >= GOOD_ENOUGH or judge.spent:
+        if best.likeness >= GOOD_ENOUGH or judge.spent:
             break
-        numbers = Numbers(best[1])
+        numbers = Numbers(best.code)
         shaken = rng.random(len(numbers.values)) < 0.6
         factors = np.exp(rng.normal(0.0, HOP, len(numbers.values)) * shaken)
         text = numbers.text([v * f for v, f in zip(numbers.values, factors.tolist(), strict=True)])
-        score = judge.score(text)
+        score = judge.score(text, best.cameras)
         if score >= 0:
-            found = _search((score, text), True, judge, rng)
-            if found[0] > best[0] + LEAST_GAIN:
+            found = _search(_State(score, text, best.cameras), True, judge, rng)
+            if found.likeness > best.likeness + LEAST_GAIN:
                 best = found
     return best
 
 
-def _rounded(best: tuple[float, str], first: float, judge: _Judge) -> tuple[float, str]:
+def _rounded(best: _State, first: float, judge: _Judge) -> _State:
     """Round the numbers as far as the picture does not mind: to whole numbers, halves or tenths."""
     for step in (1.0, 0.5, 0.1):
-        numbers = Numbers(best[1])
+        numbers = Numbers(best.code)
         text = numbers.text([max(round(v / step) * step, step) for v in numbers.values])
-        score = judge.score(text)
-        if score >= best[0] - ROUNDING_COST and score > first:
-            return score, text
+        score = judge.score(text, best.cameras)
+        if score >= best.likeness - ROUNDING_COST and score > first:
+            return _State(score, text, best.cameras)
     return best
 
 

@@ -21,18 +21,18 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.program import parse
-from cadcoder.refine.bank import retrieve
 from cadcoder.refine.fit import fit
 from cadcoder.refine.frames import read_frame, write_frame
+from cadcoder.refine.poses import Guess, Views
+from cadcoder.refine.retrieve import pose, retrieve
 from cadcoder.render.compare import likeness, observe
 
 if TYPE_CHECKING:
     from cadcoder.geometry.solid import Solid
-    from cadcoder.render.observe import Observation
 
 
-def part_likeness(code: str, solid: Solid, observation: Observation) -> float:
-    """Return how alike a script's part and the picture are.
+def part_likeness(code: str, solid: Solid, views: Views, search: bool = True) -> Guess:
+    """Return how alike a script's part and some pictures of it are, and where they would be taken from.
 
     Where the script can be read, its own faces are drawn, with the edges between them that a picture of a CAD
     model shows; the executor's mesh knows only those at an angle.
@@ -40,12 +40,14 @@ def part_likeness(code: str, solid: Solid, observation: Observation) -> float:
     Args:
         code: the script.
         solid: what it built.
-        observation: the picture, prepared.
+        views: the pictures, prepared.
+        search: whether to look for cameras that are not known; otherwise the views' own are taken.
     """
     try:
-        return likeness(observation, build(parse(code)))
+        built = build(parse(code))
     except InputError:
-        return likeness(observation, solid)
+        built = solid
+    return pose(code, built, views, search)
 
 
 #: What can be asked of a worker, by name.

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cadcoder.render.look import GENCAD_LOOK, Look
-from cadcoder.render.mesh import SolidLike, drawable
+from cadcoder.render.mesh import Drawable, SolidLike, drawable
 from cadcoder.render.observe import Mask, Observation, depth_weights, observe
 from cadcoder.render.window import window
 
-__all__ = ["Drawn", "Likeness", "Observation", "compare", "draw_for_compare", "likeness", "observe"]
+__all__ = ["Drawn", "Likeness", "Observation", "compare", "draw_for_compare", "draw_part", "likeness", "observe"]
 
 #: Edges farther apart than this (pixels of the canvas) have nothing in common.
 REACH = 6.0
@@ -82,8 +82,17 @@ def draw_for_compare(solid: SolidLike, observation: Observation) -> Drawn:
     Raises:
         InputError: if the solid is empty or not finite.
     """
+    return draw_part(drawable(solid, seams=observation.seams), observation)
+
+
+def draw_part(part: Drawable, observation: Observation) -> Drawn:
+    """Draw what :func:`cadcoder.render.mesh.drawable` made of a candidate, as :func:`draw_for_compare` does.
+
+    Args:
+        part: with or without seams, as the observation says.
+        observation: the picture.
+    """
     size = observation.size
-    part = drawable(solid, seams=observation.seams)
     image = window(size).draw(part, observation.camera.view(part.low, part.points, size), _LOOK)
     faces = image[..., 2] > 0
     mask = faces | (image[..., 0] > 0)

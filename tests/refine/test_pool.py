@@ -40,7 +40,7 @@ def test_a_worker_answers_as_this_process_does(pool: Pool) -> None:
     for name in ("mask", "cover", "grey", "points", "weights", "distance"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     solid = build(parse(WRONG))
-    assert pool.submit("likeness", WRONG, solid, here).result(60) == part_likeness(WRONG, solid, here)
+    assert pool.submit("likeness", WRONG, solid, (here,)).result(60) == part_likeness(WRONG, solid, (here,))
     assert pool.submit("fit", WRONG, here, tries=40, seed=2).result(60) == fit(WRONG, here, tries=40, seed=2)
 
 
@@ -70,7 +70,7 @@ def test_a_worker_that_dies_loses_no_job() -> None:
     os.kill(worker._process.pid, signal.SIGKILL)
     assert long.result(60) == fit(WRONG, seen, tries=120, seed=5)
     # The next job has a new worker.
-    assert pool.submit("likeness", PLATE, build(parse(PLATE)), seen).result(60) > 0.95
+    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (seen,)).result(60).likeness > 0.95
     assert len(pool._workers) == 1
     assert pool._workers[0] is not worker
     pool.close()
@@ -79,7 +79,7 @@ def test_a_worker_that_dies_loses_no_job() -> None:
 def test_without_processes_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     pool = Pool(2)
-    assert pool.submit("likeness", PLATE, build(parse(PLATE)), observe(PICTURE)).result(60) > 0.95
+    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (observe(PICTURE),)).result(60).likeness > 0.95
     assert not pool._workers
     pool.close()
 

@@ -11,7 +11,8 @@ from PIL import Image
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.program import parse
-from cadcoder.refine.bank import CELLS, describe, describe_gencad, describe_observation, load_bank, retrieve
+from cadcoder.refine.bank import CELLS, describe, describe_gencad, describe_observation, load_bank
+from cadcoder.refine.retrieve import retrieve
 from cadcoder.render.compare import observe
 from cadcoder.render.gencad import render_gencad, render_view
 from dataset_build.bank import _novel, build_bank, main
@@ -32,9 +33,9 @@ def test_a_picture_finds_its_own_program(made: Path) -> None:
     assert len(set(bank.texts)) == len(bank)
     for text in bank.texts[::12]:
         seen = observe(render_gencad(build(parse(text))))
-        likeness, first = retrieve(str(made / "bank.npz"), seen, 3)[0]
-        assert likeness > 0.97
-        assert first == text or likeness == retrieve(str(made / "bank.npz"), seen, 3)[1][0]
+        first, second, *_ = retrieve(str(made / "bank.npz"), (seen,), 3)
+        assert first.likeness > 0.97
+        assert first.code == text or first.likeness == second.likeness
 
 
 def test_a_drawing_is_described_as_its_observation(made: Path) -> None:
