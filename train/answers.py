@@ -32,7 +32,12 @@ class AnswerLoss:
         self.before, self.after = torch.tensor(before), torch.tensor(after)
 
     def image_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the projected features (B, image tokens, width) of uint8 pictures (B, S, S)."""
+        """Return the projected features (B, image tokens, width) of uint8 pictures (B, S, S).
+
+        Several views (B, N, S, S) come one after the other, as LLaVA's processor sets several pictures.
+        """
+        if images.dim() == 4:
+            return self.image_features(images.flatten(0, 1)).unflatten(0, images.shape[:2]).flatten(1, 2)
         features = self.model.model.get_image_features(
             pixel_values=pixel_values(images),
             vision_feature_layer=self.model.config.vision_feature_layer,

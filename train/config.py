@@ -83,8 +83,37 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """Pictures drawn while training, where the samples are meshes (:mod:`train.offline`).
+
+    Attributes:
+        canvas: side of a drawing in pixels, a multiple of 8, before it is framed to the model's size.
+        chunk: pictures drawn at a time: bounds the memory.
+        corner, turned, photograph, line_drawing, sketch: shares of the families; together 1.
+        two, four: shares of the batches of the language stages with so many views of each part; the others have one.
+    """
+
+    canvas: int = 448
+    chunk: int = 128
+    corner: float = 0.5
+    turned: float = 0.15
+    photograph: float = 0.15
+    line_drawing: float = 0.1
+    sketch: float = 0.1
+    two: float = 0.0
+    four: float = 0.0
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each family."""
+        return {n: getattr(self, n) for n in ("corner", "turned", "photograph", "line_drawing", "sketch")}
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole training run."""
+    """A whole training run.
+
+    ``start`` is a folder with ``weights.pt`` and ``tokenizer/`` that an earlier run left, to start from.
+    """
 
     name: str = "default"
     out: str = "runs/default"
@@ -93,16 +122,24 @@ class Recipe:
     device: str = "auto"
     threads: int = 0
     compile: bool = True
+    start: str | None = None
     checkpoint_minutes: float = 3.0
     eval_minutes: float = 3.0
     log_seconds: float = 10.0
     data: Data = field(default_factory=Data)
+    drawn: Drawn = field(default_factory=Drawn)
     tokenizer: Tokens = field(default_factory=Tokens)
     model: Sizes = field(default_factory=Sizes)
     vision: Stage = field(default_factory=Stage)
     language: Stage = field(default_factory=Stage)
     stage1: Stage = field(default_factory=Stage)
     stage2: Stage = field(default_factory=Stage)
+
+
+class OutOfTime(Exception):
+    """The time given to a piece of a run is up; its state is saved, and the same command goes on."""
+
+    exit_code = 75
 
 
 #: The stages in their order.
@@ -220,8 +257,27 @@ def _check(recipe: Recipe) -> list[str]:
         faults.append(f"data.margin: must be from 0 to 0.4, not {recipe.data.margin}")
     if recipe.data.held_out < 1:
         faults.append(f"data.held_out: must be at least 1, not {recipe.data.held_out}")
-    if recipe.data.max_tokens + recipe.model.image_tokens + 32 > recipe.model.positions:
-        faults.append("model.positions: too few for the image tokens, the prompt and data.max_tokens")
+    faults += _check_drawn(recipe)
     if recipe.device not in ("auto", "cpu") and not recipe.device.startswith("cuda"):
         faults.append(f"device: must be auto, cpu or cuda, not {recipe.device!r}")
+    return faults
+
+
+def _check_drawn(recipe: Recipe) -> list[str]:
+    drawn = recipe.drawn
+    faults = []
+    total = sum(drawn.shares().values())
+    if abs(total - 1) > 1e-6 or min(drawn.shares().values()) < 0:
+        faults.append(f"drawn: the shares of the families must add up to 1 and none be negative, not {total:g}")
+    if min(drawn.two, drawn.four) < 0 or drawn.two + drawn.four > 1:
+        faults.append("drawn: two and four must not be negative, nor more than 1 together")
+    if drawn.canvas < 32 or drawn.canvas % 8:
+        faults.append(f"drawn.canvas: must be a multiple of 8 from 32, not {drawn.canvas}")
+    if drawn.chunk < 1:
+        faults.append(f"drawn.chunk: must be at least 1, not {drawn.chunk}")
+    views = 4 if drawn.four else 2 if drawn.two else 1
+    if views * recipe.model.image_tokens + recipe.data.max_tokens + 32 > recipe.model.positions:
+        faults.append(
+            f"model.positions: too few for the image tokens of {views} picture(s), the prompt and data.max_tokens"
+        )
     return faults

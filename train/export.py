@@ -61,17 +61,28 @@ def summary(recipe: Recipe, out: Path) -> dict[str, Any]:
         path = out / name / "done.json"
         if path.exists():
             stages[name] = json.loads(path.read_text())
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "stages": stages,
         "seed": recipe.seed,
-        "commit": commit or None,
+        "commit": commit(),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         },
     }
+
+
+def commit() -> str | None:
+    """Return the commit of the code, from git or from the file ``COMMIT`` of a packed kit."""
+    try:
+        run = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        run = None
+    if run is not None and run.returncode == 0:
+        return run.stdout.strip()
+    noted = Path(__file__).resolve().parents[1] / "COMMIT"
+    return noted.read_text().strip() if noted.exists() else None
 
 
 def card_section(recipe: Recipe, training: dict[str, Any]) -> str:

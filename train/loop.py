@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from cadcoder.errors import CadCoderError
-from train.config import Recipe, Stage
+from train.config import OutOfTime, Recipe, Stage
 from train.data import Batch, Pool
 from train.optim import build_optimizers, learning_rate, set_rate
 
@@ -34,7 +34,7 @@ class TrainingFailed(CadCoderError):
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """A batch on the device; shapes as in :class:`train.data.Batch`."""
+    """A batch on the device; shapes as in :class:`train.data.Batch`, or images (batch, views, size, size)."""
 
     images: torch.Tensor
     depths: torch.Tensor
@@ -78,9 +78,17 @@ class Progress:
 class StageRun:
     """One stage of a recipe, from its start or from where it was left."""
 
-    def __init__(self, recipe: Recipe, job: Job, pool: Pool, device: torch.device) -> None:
-        """Prepare the stage; nothing is loaded yet."""
-        self.recipe, self.job, self.pool, self.device = recipe, job, pool, device
+    def __init__(self, recipe: Recipe, job: Job, pool: Pool, device: torch.device, deadline: float = math.inf) -> None:
+        """Prepare the stage; nothing is loaded yet.
+
+        Args:
+            recipe: the whole recipe.
+            job: what is trained.
+            pool: the samples.
+            device: where.
+            deadline: of ``time.monotonic()``; :meth:`run` stops there.
+        """
+        self.recipe, self.job, self.pool, self.device, self.deadline = recipe, job, pool, device, deadline
         self.stage: Stage = getattr(recipe, job.name)
         self.folder = Path(recipe.out) / job.name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +153,11 @@ class StageRun:
         _write(self.folder / name, state)
 
     def run(self) -> Progress:
-        """Train to the end of the stage and leave its best weights loaded."""
+        """Train to the end of the stage and leave its best weights loaded.
+
+        Raises:
+            OutOfTime: at the deadline, with the state saved.
+        """
         from torch.utils.tensorboard import SummaryWriter
 
         resumed = self.resume()
@@ -174,6 +186,10 @@ class StageRun:
                 speed = (p.samples - since[0]) / max(1e-9, p.seconds - since[1])
                 self._log(float(np.mean(recent)), rate, speed, extra)
                 logged, since, recent = p.seconds, (p.samples, p.seconds), []
+            if now >= self.deadline and self.share() < 1.0:
+                self.save("last.pt", position)
+                self._writer.close()
+                raise OutOfTime(f"time is up in {self.job.name} at {100 * self.share():.1f} %")
             if p.seconds - evaluated >= 60 * self.recipe.eval_minutes:
                 self.evaluate()
                 evaluated = p.seconds
@@ -185,7 +201,7 @@ class StageRun:
         self._finish()
         return p
 
-    def _step(self, batch: Batch, position: dict[str, Any]) -> tuple[float, dict[str, float]]:
+    def _step(self, batch: Batch | Tensors, position: dict[str, Any]) -> tuple[float, dict[str, float]]:
         tensors = self._move(batch, position)
         self.job.module.train()
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -208,7 +224,9 @@ class StageRun:
         self.progress.tokens += int(batch.lengths.sum())
         return value, {**extra, "gradient_norm": float(norm)}
 
-    def _move(self, batch: Batch, position: dict[str, Any] | None) -> Tensors:
+    def _move(self, batch: Batch | Tensors, position: dict[str, Any] | None) -> Tensors:
+        if isinstance(batch, Tensors):
+            return batch  # drawn on the device, moved about and all
         images = batch.images
         shift = self.recipe.data.shift
         if position is not None and shift:

@@ -42,9 +42,14 @@ def choose_attention(model: Any, device: torch.device) -> None:
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
 
-def compile_layers(*stacks: Any) -> None:
-    """Compile each layer of the stacks for the shapes that come: once for all layers of a stack."""
+def compile_layers(device: torch.device, *stacks: Any) -> None:
+    """Compile each layer of the stacks for the shapes that come: once for all layers of a stack.
+
+    On a CPU every length is worth code of its own; on a GPU one code for all lengths is nearly as fast, and there at
+    once. A layer that cannot be compiled there runs as it is.
+    """
     torch._dynamo.config.recompile_limit = 64
+    torch._dynamo.config.suppress_errors = device.type == "cuda"
     for stack in stacks:
         for layer in stack:
-            layer.compile(dynamic=False)
+            layer.compile(dynamic=False if device.type == "cpu" else None)
