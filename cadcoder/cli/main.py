@@ -13,6 +13,7 @@ from cadcoder.cli.export import export_command
 from cadcoder.cli.generate import generate_command
 from cadcoder.cli.render import render_command
 from cadcoder.cli.score import score_command
+from cadcoder.cli.serve import serve_command
 
 app = typer.Typer(
     name="cadcoder",
@@ -43,6 +44,7 @@ app.command("generate")(guarded(generate_command))
 app.command("score")(guarded(score_command))
 app.command("render")(guarded(render_command))
 app.command("export")(guarded(export_command))
+app.command("serve")(guarded(serve_command))
 app.command("doctor")(guarded(doctor_command))
 
 
