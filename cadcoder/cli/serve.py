@@ -33,6 +33,9 @@ def serve_command(
         typer.Option(help="Named numbers and comments; short; or exactly what the model wrote."),
     ] = "editable",
     refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit the numbers to the picture.")] = True,
+    effort: Annotated[
+        int, typer.Option(min=0, max=3, help="0: as the model wrote it; 1: quick; 2: seconds; 3: a long search.")
+    ] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages but errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line a request.")] = False,
     unsafe_sandbox: UnsafeSandbox = None,
@@ -46,7 +49,7 @@ def serve_command(
     from cadcoder.serve.run import Settings, serve
 
     console = Console(quiet, verbose)
-    options = Options(candidates=candidates, style=style, refine=refine)
+    options = Options(candidates=candidates, style=style, refine=refine, effort=effort)
     settings = Settings(
         host=host,
         port=port,

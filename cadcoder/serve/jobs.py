@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -38,8 +38,8 @@ class Stopped(Exception):
 class Job:
     """A request in the queue; events come in through :meth:`tell`, from the working thread."""
 
-    def __init__(self, ask: Ask, image: Image.Image, loop: asyncio.AbstractEventLoop) -> None:
-        self.ask, self.image = ask, image
+    def __init__(self, ask: Ask, images: Sequence[Image.Image], loop: asyncio.AbstractEventLoop) -> None:
+        self.ask, self.images = ask, images
         self.usage = Usage()
         self.stopped = threading.Event()
         self.over = asyncio.Event()
@@ -122,9 +122,9 @@ class Jobs:
         finally:
             self.within -= 1
 
-    def add(self, ask: Ask, image: Image.Image) -> Job:
+    def add(self, ask: Ask, images: Sequence[Image.Image]) -> Job:
         """Put a request in the queue; its place must be held."""
-        job = Job(ask, image, asyncio.get_running_loop())
+        job = Job(ask, images, asyncio.get_running_loop())
         self._jobs.append(job)
         self._wake.set()
         return job

@@ -17,8 +17,8 @@ from typing import Any
 
 from cadcoder.serve.errors import ApiError
 
-#: Most choices a request, and most candidates a choice.
-MOST_CHOICES, MOST_CANDIDATES = 16, 64
+#: Most choices a request, most candidates a choice, most pictures of a part.
+MOST_CHOICES, MOST_CANDIDATES, MOST_PICTURES = 16, 64, 8
 #: Fields that must be absent or have one of these values.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tools": (None, []),
@@ -50,7 +50,7 @@ class Ask:
     """What a request asks for.
 
     Attributes:
-        picture: the picture's file, as bytes.
+        pictures: the pictures' files, as bytes; several are of the same part.
         n: number of choices.
         seed: of the sampling, from 0.
         temperature: None starts from the greedy script, and further choices are sampled; 0 is greedy throughout; above
@@ -62,7 +62,7 @@ class Ask:
         own: values of the fields of our own that were given.
     """
 
-    picture: bytes = field(repr=False)
+    pictures: tuple[bytes, ...] = field(repr=False)
     n: int = 1
     seed: int = 0
     temperature: float | None = None
@@ -108,7 +108,7 @@ def parse(body: bytes, served: str, own: frozenset[str]) -> Ask:
     if not isinstance(options, dict):
         raise ApiError(400, "stream_options must be an object", param="stream_options")
     return Ask(
-        picture=_picture(tree.get("messages")),
+        pictures=_pictures(tree.get("messages")),
         n=_number(tree, "n", int, 1, MOST_CHOICES) or 1,
         # OpenAI's seeds may be negative; any whole number names a stream of random numbers.
         seed=int(_number(tree, "seed", int, -(2**63), 2**63 - 1) or 0) % 2**63,
@@ -154,8 +154,8 @@ def _own(tree: Any, known: frozenset[str]) -> dict[str, Any]:
     return dict(tree)
 
 
-def _picture(messages: Any) -> bytes:
-    """Return the picture of the last message of the user."""
+def _pictures(messages: Any) -> tuple[bytes, ...]:
+    """Return the pictures of the last message of the user."""
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         raise ApiError(400, "messages must be a list of messages", param="messages")
     last = next((m for m in reversed(messages) if m.get("role") == "user"), None)
@@ -169,15 +169,15 @@ def _picture(messages: Any) -> bytes:
             urls.append(image.get("url") if isinstance(image, dict) else image)
         elif kind != "text":
             raise ApiError(400, "a part of a message's content must be of type text or image_url", param="messages")
-    if len(urls) != 1:
-        found = "no picture" if not urls else f"{len(urls)} pictures"
+    if not 1 <= len(urls) <= MOST_PICTURES:
         raise ApiError(
             400,
-            f"the last user message has {found}; give one, as a part of type image_url with a data: URL",
+            f"the last user message has {len(urls) or 'no'} pictures; give 1 to {MOST_PICTURES} of the same part, each as"
+            " a part of type image_url with a data: URL",
             param="messages",
             code="invalid_image",
         )
-    return _decode(urls[0])
+    return tuple(_decode(url) for url in urls)
 
 
 def _decode(url: Any) -> bytes:

@@ -10,7 +10,7 @@ from cadcoder.errors import CadCoderError
 from cadcoder.part import Part, describe
 from cadcoder.serve.errors import ApiError
 from cadcoder.serve.jobs import Job
-from cadcoder.serve.protocol import OWN, Choice
+from cadcoder.serve.protocol import OWN, Ask, Choice
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -75,14 +75,14 @@ class Worker:
         """Work on a request, and tell it what comes."""
         ask = job.ask
         options = replace(self.options, seed=ask.seed, max_new_tokens=ask.max_tokens, **ask.own)
-        job.usage.prompt = self.model.prompt_tokens
+        job.usage.prompt = self.model.prompt_tokens * len(job.images)
         # Where nothing is drawn by chance, all choices are the same.
         different = 1 if ask.temperature == 0 else ask.n
-        draft = options.style == "raw" and not options.refine
+        draft = is_draft(options)
         for index in range(ask.n):
             job.check()
             if index < different:
-                first = index * options.candidates + (1 if ask.temperature else 0)
+                first = index * (1 if draft else options.candidates) + (1 if ask.temperature else 0)
                 choice = self._draft(job, index, first, options) if draft else self._script(job, first, options)
             elif draft:
                 job.tell((index, choice.text))
@@ -93,7 +93,7 @@ class Worker:
 
     def _script(self, job: Job, first: int, options: Options) -> Choice:
         """Return the script that ``cadcoder generate`` prints: chosen, refined, and run."""
-        part = self.pipeline.generate(job.image, replace(options, drafter=Sampler(self.model, job, first)))
+        part = self.pipeline.generate(list(job.images), replace(options, drafter=Sampler(self.model, job, first)))
         job.check()
         return Choice(part.code, "stop", facts(part))
 
@@ -101,7 +101,7 @@ class Worker:
         """Pass on what the model writes, as it writes it; then run it, and say what became of it."""
         ask, text = job.ask, ""
         stream = self.model.stream(
-            job.image, first, options.seed, options.max_new_tokens, ask.temperature or 1.0, ask.top_p
+            job.images[0], first, options.seed, options.max_new_tokens, ask.temperature or 1.0, ask.top_p
         )
         for piece in stream:
             job.check()
@@ -134,9 +134,16 @@ def known_fields(options: Options) -> frozenset[str]:
     return frozenset(OWN) & {f.name for f in fields(options)}
 
 
-def check_options(options: Options, own: dict[str, Any]) -> None:
-    """Raise an :class:`ApiError` if values of our own are not possible."""
+def is_draft(options: Options) -> bool:
+    """Return whether the answer is the model's own text, passed on while it is written and run only then."""
+    return options.style == "raw" and not (options.refine and options.effort)
+
+
+def check(options: Options, ask: Ask) -> None:
+    """Raise an :class:`ApiError` if what is asked for is not possible."""
     try:
-        replace(options, **own)
+        wanted = replace(options, **ask.own)
     except CadCoderError as error:
         raise ApiError(400, f"cadcoder: {error}", param="cadcoder") from None
+    if is_draft(wanted) and len(ask.pictures) > 1:
+        raise ApiError(400, "a draft (style raw, not refined) is of one picture; give one", param="messages")
