@@ -63,6 +63,4 @@ def serve_command(
         api_key=api_key,
         served=name,
     )
-    if api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
-        console.info("warning: others can reach this server, and no --api-key is set")
     serve(settings, options, console.info, console.detail)

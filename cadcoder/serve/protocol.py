@@ -172,8 +172,8 @@ def _pictures(messages: Any) -> tuple[bytes, ...]:
     if not 1 <= len(urls) <= MOST_PICTURES:
         raise ApiError(
             400,
-            f"the last user message has {len(urls) or 'no'} pictures; give 1 to {MOST_PICTURES} of the same part, each as"
-            " a part of type image_url with a data: URL",
+            f"the last user message has {len(urls) or 'no'} pictures; give 1 to {MOST_PICTURES} of the same part,"
+            " each as a part of type image_url with a data: URL",
             param="messages",
             code="invalid_image",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -180,6 +181,8 @@ class _Life:
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         self._say(f"listening on http://{shown}:{port}, loading the model")
+        if settings.api_key is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            self._say("warning: others can reach this server, and no --api-key is set")
         threading.Thread(target=self._warm, args=(loop,), daemon=True, name="cadcoder-warm").start()
         working = asyncio.create_task(self._jobs.run())
         serving = asyncio.create_task(server.serve(sockets=[bound]))

@@ -66,6 +66,23 @@ def test_pieces_come_while_the_model_writes(model: Model) -> None:
     assert list(stream) == []
 
 
+def test_torch_has_its_threads_back(model: Model) -> None:
+    import torch
+
+    image = pictures.load(EXAMPLES / "spacer_ring.png")
+    torch.set_num_threads(2)
+    try:
+        used: list[int] = []
+        model.candidates(image, watch=lambda step: used.append(torch.get_num_threads()))
+        stream = model.stream(image)
+        next(stream)
+        assert {*used, torch.get_num_threads()} == {2}
+        stream.close()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_watching_sees_every_token_and_can_stop(model: Model) -> None:
     image = pictures.load(EXAMPLES / "spacer_ring.png")
     seen: list[Step] = []
