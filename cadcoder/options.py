@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from cadcoder.errors import ConfigError
+from cadcoder.errors import CadCoderError, ConfigError
 from cadcoder.rewrite import STYLES, Style
 from cadcoder.sizes import Size, parse_size
 
 if TYPE_CHECKING:
     from PIL import Image
+
+T = TypeVar("T")
 
 #: Effort unless told otherwise, and the highest.
 EFFORT, MOST_EFFORT = 2, 3
@@ -34,6 +38,41 @@ class Drafter(Protocol):
         ...
 
 
+class Stopped(CadCoderError):
+    """The work was ended by a :class:`Stopper`."""
+
+
+class Stopper:
+    """Ends the work on a picture, from any thread: what waits is dropped, and no further step begins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: set[Future[object]] = set()
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End the work."""
+        with self._lock:
+            self.stopped = True
+            asked = list(self._asked)
+        for future in asked:
+            future.cancel()
+
+    def check(self) -> None:
+        """Raise :class:`Stopped` where the work is ended."""
+        if self.stopped:
+            raise Stopped("the work was stopped; nobody waits for it any more")
+
+    def watch(self, future: Future[T]) -> Future[T]:
+        """Cancel a step that has not begun when the work ends; return it."""
+        with self._lock:
+            self._asked.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(self._asked.discard)
+        if self.stopped:
+            future.cancel()
+        return future
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a picture becomes a script.
@@ -47,6 +86,7 @@ class Options:
         refine: whether the numbers are fitted to the picture; False is the same as effort 0.
         effort: from 0 (the model's script as it is) to 3 (a long search); 2 takes a few seconds.
         drafter: writes in the place of the pipeline's model, for this call alone.
+        stopper: what may end the work from elsewhere; the call then raises, soon.
 
     Raises:
         ConfigError: if a value is not possible; all faults at once.
@@ -61,6 +101,7 @@ class Options:
     refine: bool = True
     effort: int = EFFORT
     drafter: Drafter | None = None
+    stopper: Stopper | None = None
 
     def __post_init__(self) -> None:
         faults = []

@@ -150,6 +150,19 @@ class Pipeline:
         """Run one script in the executor and return its outcome."""
         return self._starting.result().run(code, exports=exports)
 
+    def _run(self, options: Options, code: str, exports: tuple[str, ...] = ()) -> Outcome:
+        """Run one script, unless the work is ended."""
+        if options.stopper is not None:
+            options.stopper.check()
+        return self.run(code, exports)
+
+    def _ask(self, options: Options, job: str, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Ask a fitter for a job, unless the work is ended."""
+        if options.stopper is None:
+            return self._fitters.submit(job, *args, **kwargs)
+        options.stopper.check()
+        return options.stopper.watch(self._fitters.submit(job, *args, **kwargs))
+
     def generate(self, picture: Item, options: Options | None = None) -> Part:
         """Return the part that a picture shows.
 
@@ -208,7 +221,7 @@ class Pipeline:
             try:
                 images = [pictures.load(one) for one in _pictures_of(item)]
                 # The workers look at the pictures while this process still loads the model.
-                seen.append((images, [self._fitters.submit("observe", image) for image in images]))
+                seen.append((images, [self._ask(options, "observe", image) for image in images]))
             except CadCoderError as error:
                 seen.append(error)
         shown: list[_Sight | CadCoderError] = []
@@ -247,7 +260,7 @@ class Pipeline:
         """Ask for the programs of the checkpoint's bank that are most like the pictures, where there is a bank."""
         if self._bank is None or not options.fits:
             return None
-        return self._fitters.submit("retrieve", str(self._bank), views, options.retrieved)
+        return self._ask(options, "retrieve", str(self._bank), views, options.retrieved)
 
     def _draft(self, images: Sequence[Image.Image], n: int, seed: int, options: Options) -> Sequence[Sequence[str]]:
         drafter = options.drafter or self.drafter
@@ -269,13 +282,13 @@ class Pipeline:
         options: Options,
     ) -> Part:
         """Run the scripts, sample more where none runs, and finish the one most like the pictures."""
-        tried = self._judge(codes, views, {})
+        tried = self._judge(codes, views, {}, options)
         rounds = 0
         while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
             rounds += 1
             n = max(MORE_CANDIDATES, options.candidates)
             more = self._draft(images, n, options.seed + rounds, options)
-            tried = self._judge([code for written in more for code in written], views, tried)
+            tried = self._judge([code for written in more for code in written], views, tried, options)
         candidates = tuple(tried.values())
         if not any(c.solid for c in candidates):
             raise NothingRuns(candidates)
@@ -289,7 +302,7 @@ class Pipeline:
             retrieved = nearest.result() if nearest is not None else []
             draft, seen, first, origin = self._refine(draft, best, views, candidates, retrieved, options)
         size = options.size if isinstance(options.size, Size) else None
-        done = finish(draft, options.style, size, self.run)
+        done = finish(draft, options.style, size, functools.partial(self._run, options))
         return Part(
             code=done.code,
             solid=done.solid,
@@ -307,16 +320,18 @@ class Pipeline:
             run=self.run,
         )
 
-    def _judge(self, codes: Sequence[str], views: Views, known: dict[str, Candidate]) -> dict[str, Candidate]:
+    def _judge(
+        self, codes: Sequence[str], views: Views, known: dict[str, Candidate], options: Options
+    ) -> dict[str, Candidate]:
         """Return the candidates by text, those known first; each text runs once."""
         texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
         judged = dict(known)
         asked: dict[str, Future[Guess]] = {}
-        for text, outcome in zip(texts, self._pool.map(self.run, texts), strict=True):
+        for text, outcome in zip(texts, self._pool.map(functools.partial(self._run, options), texts), strict=True):
             solid: Solid | None = solid_of(outcome)
             judged[text] = Candidate(text, outcome, solid, None)
             if solid is not None:
-                asked[text] = self._fitters.submit("likeness", text, solid, views)
+                asked[text] = self._ask(options, "likeness", text, solid, views)
         for text, guess in asked.items():
             judged[text] = replace(judged[text], guess=guess.result())
         return judged
@@ -340,16 +355,15 @@ class Pipeline:
         running = [c.guess for c in candidates if c.guess is not None]
         guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
         likeness = best.likeness or 0.0
-        found = refine(
-            guesses, views, seed=options.seed, beat=likeness, submit=self._fitters.submit, effort=options.tries
-        )
+        ask = functools.partial(self._ask, options)
+        found = refine(guesses, views, seed=options.seed, beat=likeness, submit=ask, effort=options.tries)
         for fit in (found, *found.rest) if found is not None else ():
-            outcome = self.run(fit.code)
+            outcome = self._run(options, fit.code)
             solid = solid_of(outcome)
             if solid is None:
                 continue
             posed = tuple(replace(view, camera=camera) for view, camera in zip(views, fit.cameras, strict=True))
-            better: Guess = self._fitters.submit("likeness", fit.code, solid, posed, search=False).result()
+            better: Guess = self._ask(options, "likeness", fit.code, solid, posed, search=False).result()
             if better.likeness > likeness:
                 starts = {guess.code: guess for guess in reversed(guesses)}
                 origin: Origin = "shape"

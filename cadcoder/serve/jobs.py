@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from cadcoder.errors import CadCoderError
+from cadcoder.options import Stopper
 from cadcoder.serve.errors import ApiError, from_ours, unavailable
 from cadcoder.serve.protocol import Ask, Choice, Usage
 
@@ -31,25 +32,16 @@ Event: TypeAlias = "tuple[int, str | Choice] | None"
 MOST_LEFT_OVER = 2
 
 
-class Stopped(Exception):
-    """Nobody waits for the answer any more."""
-
-
 class Job:
     """A request in the queue; events come in through :meth:`tell`, from the working thread."""
 
     def __init__(self, ask: Ask, images: Sequence[Image.Image], loop: asyncio.AbstractEventLoop) -> None:
         self.ask, self.images = ask, images
         self.usage = Usage()
-        self.stopped = threading.Event()
+        self.stopper = Stopper()
         self.over = asyncio.Event()
         self._loop = loop
         self._events: asyncio.Queue[Event | ApiError] = asyncio.Queue()
-
-    def check(self) -> None:
-        """Raise :class:`Stopped` if nobody waits any more."""
-        if self.stopped.is_set():
-            raise Stopped
 
     def tell(self, event: Event | ApiError) -> None:
         """Hand an event on; from any thread."""
@@ -70,7 +62,7 @@ class Job:
 
     def stop(self) -> None:
         """Say that nobody waits any more; from the event loop."""
-        self.stopped.set()
+        self.stopper.stop()
         self.over.set()
 
 
@@ -138,7 +130,7 @@ class Jobs:
             while sum(thread.is_alive() for thread in self._left_over) >= MOST_LEFT_OVER:
                 await asyncio.sleep(0.1)
             job = self._jobs.popleft()
-            if job.stopped.is_set():
+            if job.stopper.stopped:
                 continue
             self._current, start = job, time.monotonic()
             thread = threading.Thread(target=self._do, args=(job,), daemon=True, name="cadcoder-request")
@@ -152,13 +144,14 @@ class Jobs:
         try:
             self._work(job)
             job.tell(None)
-        except Stopped:
-            pass
         except ApiError as error:
             job.tell(error)
         except CadCoderError as error:
             job.tell(from_ours(error))
         except BaseException:
+            # What is cancelled on the way when nobody waits any more is no fault.
+            if job.stopper.stopped:
+                return
             traceback.print_exc(file=sys.stderr)
             job.tell(ApiError(500, "the server met an unexpected fault; its log says more"))
         finally:

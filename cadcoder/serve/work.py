@@ -44,7 +44,7 @@ class Sampler:
         )
 
     def _watch(self, step: Step) -> None:
-        self._job.check()
+        self._job.stopper.check()
         self._job.usage.completion += len(step)
 
 
@@ -74,13 +74,13 @@ class Worker:
     def do(self, job: Job) -> None:
         """Work on a request, and tell it what comes."""
         ask = job.ask
-        options = replace(self.options, seed=ask.seed, max_new_tokens=ask.max_tokens, **ask.own)
+        options = replace(self.options, seed=ask.seed, max_new_tokens=ask.max_tokens, stopper=job.stopper, **ask.own)
         job.usage.prompt = self.model.prompt_tokens * len(job.images)
         # Where nothing is drawn by chance, all choices are the same.
         different = 1 if ask.temperature == 0 else ask.n
         draft = is_draft(options)
         for index in range(ask.n):
-            job.check()
+            job.stopper.check()
             if index < different:
                 first = index * (1 if draft else options.candidates) + (1 if ask.temperature else 0)
                 choice = self._draft(job, index, first, options) if draft else self._script(job, first, options)
@@ -94,7 +94,7 @@ class Worker:
     def _script(self, job: Job, first: int, options: Options) -> Choice:
         """Return the script that ``cadcoder generate`` prints: chosen, refined, and run."""
         part = self.pipeline.generate(list(job.images), replace(options, drafter=Sampler(self.model, job, first)))
-        job.check()
+        job.stopper.check()
         return Choice(part.code, "stop", facts(part))
 
     def _draft(self, job: Job, index: int, first: int, options: Options) -> Choice:
@@ -104,11 +104,11 @@ class Worker:
             job.images[0], first, options.seed, options.max_new_tokens, ask.temperature or 1.0, ask.top_p
         )
         for piece in stream:
-            job.check()
+            job.stopper.check()
             job.tell((index, piece))
             text += piece
         job.usage.completion += stream.tokens
-        job.check()
+        job.stopper.check()
         outcome = self.pipeline.run(text)
         found = {"outcome": outcome.status, "message": describe(outcome), "origin": "model", "style": "raw"}
         return Choice(text, "length" if stream.cut else "stop", found)
