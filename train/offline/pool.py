@@ -159,8 +159,11 @@ class MeshPool:
             train: whether the pictures are moved about a little.
             mix: the families' shares; None is the recipe's.
         """
+        with torch.no_grad(), torch.autocast(self.store.device.type, enabled=False):
+            return self._draw(rows, seed, views, train, mix or self.recipe.drawn)
+
+    def _draw(self, rows: Array, seed: list[int], views: int, train: bool, mix: Drawn) -> Tensors:
         recipe, store = self.recipe, self.store
-        mix = mix or recipe.drawn
         rng = np.random.default_rng([*seed, 1])
         numbers = np.repeat(rows, views)
         shares = mix.shares()

@@ -39,6 +39,15 @@ def frame(
         how: the framing.
         shift: (M, 2) pixels by which the pictures are moved in their squares, right and down; None is not at all.
     """
+    quick = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False  # ten bits would not do for greys of eight
+    try:
+        return _frame(pictures, size, how, shift)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = quick
+
+
+def _frame(pictures: torch.Tensor, size: int, how: Framing, shift: torch.Tensor | None) -> tuple[torch.Tensor, Places]:
     count, height, width = pictures.shape
     device = pictures.device
     border = torch.cat([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], dim=1).float()

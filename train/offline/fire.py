@@ -1,0 +1,304 @@
+"""Everything that an air-gapped machine has to do, in pieces: the same command again goes on.
+
+``python -m train.offline.fire --work /tmp/offline --out DIR --minutes 9 [key=value ...]``
+
+A process of its own builds meshes; meanwhile, as soon as there are enough, the recipe is trained on pictures drawn from
+them. When the time is up the state stays in the work folder, and what there is so far goes to ``--out`` in parts; when
+the recipe is done, the model is evaluated before that. Exit code 0: done; 75: to be continued.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from cadcoder.errors import CadCoderError, ConfigError
+from train.config import OutOfTime, Recipe, load_recipe
+from train.offline.meshes import SHARD, shard_files
+from train.offline.parts import split
+
+MIB = 2**20
+
+
+class Tee:
+    """A stream that is also written to a file."""
+
+    def __init__(self, stream: TextIO, path: Path) -> None:
+        """Append to the file at ``path``."""
+        self._stream, self._file = stream, path.open("a", encoding="utf-8")
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._file.write(text)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        self._file.flush()
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    a = _arguments(argv)
+    began = time.monotonic()
+    a.work.mkdir(parents=True, exist_ok=True)
+    sys.stderr = Tee(sys.stderr, a.work / "log.txt")  # type: ignore[assignment]
+    try:
+        return fire(a, began)
+    except CadCoderError as error:
+        _say(f"error: {error}")
+        return error.exit_code
+    finally:
+        sys.stderr.flush()
+
+
+def fire(a: argparse.Namespace, began: float) -> int:
+    """Do one piece of the work; return the exit code."""
+    overrides = [f"out={a.work / 'run'}", f"data.shards={a.work / 'meshes'}", *a.overrides]
+    recipe = load_recipe(a.config, overrides)
+    deadline = began + 60 * a.minutes - a.reserve
+    builder = _build(a)
+    _wait_for_meshes(a, builder, deadline)
+    report = _read_report(a.work)
+    report["machine"] = _machine(recipe)
+
+    from train.offline.pool import MeshSource
+    from train.run import train
+
+    source = MeshSource(recipe)
+    if a.measure and "rates" not in report:
+        _measure(recipe, source, report, a.work)
+    state = "done"
+    try:
+        folder = train(recipe, source, deadline)
+        if "held_out" not in report or report.get("evaluated") != _stages(recipe):
+            _evaluate(recipe, source, folder, report, a.evaluate)
+    except OutOfTime as stop:
+        state = str(stop)
+    report |= {"state": state, "stages": _stages(recipe), "meshes": len(shard_files(a.work / "meshes"))}
+    if state == "done":
+        report["evaluated"] = report["stages"]
+        _stop(builder)
+    _write_report(a.work, report)
+    sys.stderr.flush()
+    results(a.work, a.out, int(a.part_size * MIB), a.files, int(a.total * MIB))
+    _say(f"fire: {state}" + ("" if state == "done" else "; give the same command again"))
+    return 0 if state == "done" else OutOfTime.exit_code
+
+
+def results(work: Path, out: Path, part_size: int, files: int, total: int) -> list[Path]:
+    """Write what has been reached so far in parts; the most important first, the rest where there is room.
+
+    Args:
+        work: the work folder.
+        out: where the parts go.
+        part_size: most bytes of a part.
+        files: most files, the index among them.
+        total: most bytes of all.
+    """
+    run = work / "run"
+    chosen: list[Path] = []
+    for path in (work / "report.json", work / "log.txt", _model(work), _start(work)):
+        if path is None or not path.exists():
+            continue
+        if path.name == "log.txt":
+            path = _tail(path, work / "log-end.txt")
+        sizes = [p.stat().st_size for p in [*chosen, path]]
+        count = sum(max(1, -(-s // part_size)) for s in sizes) + 1
+        if count > files or sum(sizes) > total - MIB:
+            _say(f"results: {path.name} ({sizes[-1] / MIB:.1f} MiB) is left out: no room")
+            continue
+        chosen.append(path)
+    written = split(chosen, out, part_size)
+    _say(f"results: {len(written)} files of {run} in {out}")
+    return written
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m train.offline.fire", description=description)
+    parser.add_argument("--config", default="train/configs/gpu.yaml", help="recipe (%(default)s)")
+    parser.add_argument("--work", type=Path, required=True, help="folder that stays between the pieces")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is to be carried back")
+    parser.add_argument("--minutes", type=float, default=9.0, help="length of this piece (%(default)s)")
+    parser.add_argument("--reserve", type=float, default=20.0, help="seconds of it kept for the end (%(default)s)")
+    parser.add_argument("--parts", type=int, default=800_000, help="parts to build (%(default)s)")
+    parser.add_argument("--shard", type=int, default=SHARD, help="parts a shard (%(default)s)")
+    parser.add_argument("--first", type=int, default=8, help="shards that training waits for (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the parts (%(default)s)")
+    workers = max(1, len(os.sched_getaffinity(0)) - 2)
+    parser.add_argument("--workers", type=int, default=workers, help="processes that build (all cores but two)")
+    parser.add_argument("--part-size", type=float, default=15.0, help="most MiB of a file in --out (%(default)s)")
+    parser.add_argument("--files", type=int, default=8, help="most files in --out (%(default)s)")
+    parser.add_argument("--total", type=float, default=62.0, help="most MiB in --out (%(default)s)")
+    parser.add_argument("--evaluate", type=int, default=256, help="held-out parts a family (%(default)s)")
+    parser.add_argument("--measure", action=argparse.BooleanOptionalAction, default=True, help="measure the machine")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="of the recipe")
+    return parser.parse_args(argv)
+
+
+def _build(a: argparse.Namespace) -> int | None:
+    """Start the process that builds meshes, unless it runs or is done; return its id."""
+    note = a.work / "builder.pid"
+    if len(shard_files(a.work / "meshes")) >= -(-a.parts // a.shard):
+        return None
+    if note.exists():
+        number = int(note.read_text())
+        try:
+            if "train.offline.meshes" in Path(f"/proc/{number}/cmdline").read_text():
+                return number
+        except OSError:
+            pass
+    command = [sys.executable, "-m", "train.offline.meshes", "--out", str(a.work / "meshes"), "--parts", str(a.parts)]
+    command += ["--seed", str(a.seed), "--workers", str(a.workers), "--shard", str(a.shard)]
+    with (a.work / "build.log").open("a") as log:
+        # A session of its own: it goes on between the pieces where the machine lets it.
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    note.write_text(str(process.pid))
+    _say(f"meshes: {a.parts:,} parts by {a.workers} processes")
+    return process.pid
+
+
+def _wait_for_meshes(a: argparse.Namespace, builder: int | None, deadline: float) -> None:
+    folder = a.work / "meshes"
+    wanted = min(a.first, -(-a.parts // a.shard))
+    while len(shard_files(folder)) < wanted:
+        gone = builder is not None and _ended(builder)
+        if gone and len(shard_files(folder)) < wanted:
+            end = (a.work / "build.log").read_text().strip().splitlines()[-1:]
+            raise ConfigError(f"the meshes could not be built: {' '.join(end) or 'no message'}")
+        if time.monotonic() > deadline:
+            raise ConfigError(f"only {len(shard_files(folder))} of {wanted} first shards in time; lower --first")
+        time.sleep(0.1)
+    _say(f"meshes: {len(shard_files(folder))} shards are there")
+
+
+def _ended(number: int) -> bool:
+    try:
+        return os.waitpid(number, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        return not Path(f"/proc/{number}").exists()
+
+
+def _stop(builder: int | None) -> None:
+    """End the builder; its workers follow it."""
+    if builder is not None and not _ended(builder):
+        os.kill(builder, 15)
+
+
+def _measure(recipe: Recipe, source: Any, report: dict[str, Any], work: Path) -> None:
+    """Note the two numbers (operations, floor) and the machine's rates."""
+    import torch
+
+    from train.offline.measure import ceilings, drawing_rates, operations
+    from train.offline.store import Store
+    from train.tune import pick_device
+
+    device = pick_device(recipe.device)
+    found = ceilings(device)
+    each = operations(recipe.model)
+    total = sum(each.values())
+    store = Store(source.folder, lambda texts: [[0]] * len(texts), 1, 0, torch.device(device))
+    store.refresh([shard_files(source.folder)[0].name])
+    rates = drawing_rates(recipe, store, min(recipe.drawn.chunk, len(store)))
+    report["rates"] = {**found, "operations_per_sample": total, "pictures_per_second": rates}
+    report["rates"]["samples_per_second_at_most"] = found["operations_per_second"] / total
+    _write_report(work, report)
+    _say(
+        f"measured: copy {found['bytes_per_second'] / 1e9:.0f} GB/s, bf16 {found['operations_per_second'] / 1e12:.1f} "
+        f"TFLOP/s; {total / 1e9:.2f} GFLOP a sample, so at most {found['operations_per_second'] / total:,.0f} "
+        f"samples/s; pictures/s: " + ", ".join(f"{k} {v:,.0f}" for k, v in rates.items())
+    )
+
+
+def _evaluate(recipe: Recipe, source: Any, folder: Path, report: dict[str, Any], parts: int) -> None:
+    from train.offline.evaluate import evaluate, load_answers
+    from train.tune import pick_device
+
+    device = pick_device(recipe.device)
+    answers, tokenizer = load_answers(folder, device)
+    pool = source.pool("stage2", recipe.seed, recipe.stage2, tokenizer, device)
+    report["held_out"] = evaluate(recipe, answers, pool, tokenizer, parts)
+    for name, row in report["held_out"].items():
+        _say(f"held out, {name}: valid {row['valid']:.3f}, IoU {row['iou_best']:.3f} +- {row['error']:.3f}")
+
+
+def _stages(recipe: Recipe) -> dict[str, Any]:
+    done = {}
+    for path in sorted(Path(recipe.out).glob("*/done.json")):
+        done[path.parent.name] = json.loads(path.read_text())
+    return done
+
+
+def _machine(recipe: Recipe) -> dict[str, Any]:
+    import numpy
+    import torch
+    import transformers
+
+    from train.tune import pick_device
+
+    device = pick_device(recipe.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
+    _say(f"on {name}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}")
+    return {"device": name, "cores": len(os.sched_getaffinity(0)), **versions, "transformers": transformers.__version__}
+
+
+def _model(work: Path) -> Path | None:
+    return _tar(work / "model.tar", {"model": work / "run" / "model"})
+
+
+def _start(work: Path) -> Path | None:
+    """Return an archive of the last whole model in single precision, to go on from elsewhere."""
+    run = work / "run"
+    for name in ("stage2", "stage1", "language"):
+        if (run / name / "best.pt").exists():
+            held = {"start/weights.pt": run / name / "best.pt", "start/tokenizer": run / "tokenizer"}
+            return _tar(work / "start.tar", held)
+    return None
+
+
+def _tar(path: Path, held: dict[str, Path]) -> Path | None:
+    if not all(p.exists() for p in held.values()):
+        return None
+    with tarfile.open(path, "w") as archive:
+        for name, source in held.items():
+            archive.add(source, name)
+    return path
+
+
+def _tail(log: Path, to: Path, most: int = 400_000) -> Path:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    to.write_text(text[-most:], encoding="utf-8")
+    return to
+
+
+def _read_report(work: Path) -> dict[str, Any]:
+    path = work / "report.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _write_report(work: Path, report: dict[str, Any]) -> None:
+    partial = work / "report.json.partial"
+    partial.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    os.replace(partial, work / "report.json")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
