@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cadcoder.model.checkpoint import Card
+from cadcoder.model.engines import make_readable
 from cadcoder.model.framing import Framing
 from train.config import STAGES, Recipe
 
@@ -38,6 +39,7 @@ def export(recipe: Recipe, model: Any, processor: Any, prompt: str, out: Path) -
     plain.load_state_dict({k: v.cpu() for k, v in model.state_dict().items()})
     plain.generation_config = model.generation_config
     plain.to(torch.bfloat16).save_pretrained(folder)
+    make_readable(folder)
     processor.save_pretrained(folder)
     card = Card(
         prompt=prompt,

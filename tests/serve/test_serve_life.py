@@ -80,7 +80,7 @@ def test_without_the_extra() -> None:
 
 
 def test_from_loading_to_a_timeout_to_the_end() -> None:
-    server = Server("--effort", "0", "--timeout", "4", "--grace", "20", "--device", "cpu")
+    server = Server("--effort", "0", "--timeout", "6", "--grace", "20", "--device", "cpu")
     try:
         # It answers while the model is loaded.
         assert server.ask("GET", "/health").status == 200
@@ -96,7 +96,7 @@ def test_from_loading_to_a_timeout_to_the_end() -> None:
         start = time.monotonic()
         reply = server.chat(**SLOW)
         assert (reply.status, reply.error["type"]) == (504, "timeout_error")
-        assert 3.5 < time.monotonic() - start < 8
+        assert 5.5 < time.monotonic() - start < 20
         assert server.chat(**DRAFT).status == 200
         reply = server.chat(**SLOW, stream=True)
         assert reply.status == 200
