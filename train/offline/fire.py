@@ -202,7 +202,7 @@ def _measure(recipe: Recipe, source: Any, report: dict[str, Any], work: Path) ->
     """Note the two numbers (operations, floor) and the machine's rates."""
     import torch
 
-    from train.offline.measure import ceilings, drawing_rates, operations
+    from train.offline.measure import ceilings, drawing_rates, operations, same_on_both
     from train.offline.store import Store
     from train.tune import pick_device
 
@@ -212,15 +212,17 @@ def _measure(recipe: Recipe, source: Any, report: dict[str, Any], work: Path) ->
     total = sum(each.values())
     store = Store(source.folder, lambda texts: [[0]] * len(texts), 1, 0, torch.device(device))
     store.refresh([shard_files(source.folder)[0].name])
-    rates = drawing_rates(recipe, store, min(recipe.drawn.chunk, len(store)))
-    report["rates"] = {**found, "operations_per_sample": total, "pictures_per_second": rates}
+    same = same_on_both(store, min(8, len(store.usable)), recipe.drawn.canvas)
+    rates = drawing_rates(recipe, store, min(recipe.drawn.chunk, len(store.usable)))
+    report["rates"] = {**found, "operations_per_sample": total, "pictures_per_second": rates, "same_on_both": same}
     report["rates"]["samples_per_second_at_most"] = found["operations_per_second"] / total
     _write_report(work, report)
     _say(
         f"measured: copy {found['bytes_per_second'] / 1e9:.0f} GB/s, bf16 {found['operations_per_second'] / 1e12:.1f} "
-        f"TFLOP/s; {total / 1e9:.2f} GFLOP a sample, so at most {found['operations_per_second'] / total:,.0f} "
-        f"samples/s; pictures/s: " + ", ".join(f"{k} {v:,.0f}" for k, v in rates.items())
+        f"TFLOP/s; {total / 1e9:.2f} GFLOP a sample, so at most {found['operations_per_second'] / total:,.0f} samples/s"
     )
+    figures = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
+    _say(f"measured: {100 * same:.3f} % of pixels as a CPU draws them; pictures/s: {figures}")
 
 
 def _evaluate(recipe: Recipe, source: Any, folder: Path, report: dict[str, Any], parts: int) -> None:

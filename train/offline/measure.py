@@ -71,6 +71,16 @@ def drawing_rates(recipe: Recipe, store: Store, count: int) -> dict[str, float]:
     return found
 
 
+def same_on_both(store: Store, count: int, canvas: int) -> float:
+    """Return the share of pixels that a CPU draws as the device does."""
+    meshes = store.take(store.usable[:count])
+    drawn = []
+    for device in (store.device, torch.device("cpu")):
+        dice = Dice(count, torch.Generator(device).manual_seed(0), device)
+        drawn.append(FAMILIES["corner"](meshes.to(device), dice, canvas).pictures.cpu())
+    return float((drawn[0] == drawn[1]).float().mean())
+
+
 def median_seconds(work: Callable[[], Any], device: torch.device, repeats: int = 7) -> float:
     """Return the median time of some work, warmed up once, with the device waited for."""
     times = []
