@@ -6,18 +6,23 @@ Ours: the 25 development scripts, repeated, through one ``Executor``: each is ru
 back and measured by a judge; once without and once with the triangles that a score needs. The reference is what
 evaluators do today: ``python -c`` with ``import cadquery``, the script, its volume and validity, one after another and
 also as many at once as there are cores; nothing there is safe, and its start is the same work every time. The kinds of
-run take turns, so that what else the machine does meets them alike. Prints JSON.
+run take turns, so that what else the machine does meets them alike. Beside the rates stands the processor time, user
+and system of all processes, that a script takes (on Linux): it says more on a machine that does other things. Prints
+JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import math
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,6 +48,33 @@ def fresh(code: str) -> bool:
     """Run one script as today's evaluators do."""
     done = subprocess.run([sys.executable, "-c", REFERENCE], input=code, capture_output=True, text=True)
     return done.returncode == 0
+
+
+def processor_seconds() -> float:
+    """Return user and system seconds of this process, all that it started and all that those collected (Linux)."""
+    parents: dict[int, int] = {}
+    spent: dict[int, float] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile, and is in the time of who collected it
+            continue
+        parents[int(name)] = int(fields[1])
+        spent[int(name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    ours = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return sum(spent[pid] for pid in ours)
+
+
+def processor_ms(run: Callable[[], object], count: int) -> float:
+    """Return milliseconds of processor time that each of ``count`` scripts takes in ``run``; NaN off Linux."""
+    if not sys.platform.startswith("linux"):
+        run()
+        return math.nan
+    before = processor_seconds()
+    run()
+    return (processor_seconds() - before) / count * 1e3
 
 
 def reference(codes: list[str], at_once: int) -> float:
@@ -81,15 +113,27 @@ def main() -> None:
     codes = scripts(options.data)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rates: dict[str, list[float]] = {"judged": [], "with_triangles": [], "fresh_one_by_one": [], "fresh_all_cores": []}
+    spent: dict[str, list[float]] = {"judged": [], "with_triangles": [], "fresh_one_by_one": []}
+    statuses: Counter[str] = Counter()
+    many = codes * options.repeat
     with Executor(workers=options.workers, timeout=20) as executor:
+
+        def judge(kind: str, mesh: bool) -> None:
+            rate, found = ours(executor, many, mesh)
+            rates[kind].append(rate)
+            statuses.update(found)
+
+        def one_by_one(some: list[str]) -> None:
+            rates["fresh_one_by_one"].append(reference(some, 1))
+
         fresh(codes[0])  # the libraries are read from disk once for both
         ours(executor, codes, True)
         for turn in range(options.rounds):
-            rate, statuses = ours(executor, codes * options.repeat, False)
-            rates["judged"].append(rate)
-            rates["with_triangles"].append(ours(executor, codes * options.repeat, True)[0])
             some = [codes[(turn * options.reference + i) % len(codes)] for i in range(options.reference)]
-            rates["fresh_one_by_one"].append(reference(some, 1))
+            spent["judged"].append(processor_ms(lambda: judge("judged", False), len(many)))
+            spent["with_triangles"].append(processor_ms(lambda: judge("with_triangles", True), len(many)))
+            alone = functools.partial(one_by_one, some)
+            spent["fresh_one_by_one"].append(processor_ms(alone, len(some)))
             rates["fresh_all_cores"].append(reference(some, cores))
             print({k: round(v[-1], 2) for k, v in rates.items()}, file=sys.stderr)
         layers = list(executor.layers)
@@ -100,6 +144,8 @@ def main() -> None:
         "layers": len(layers),
         "outcomes": dict(statuses),
         "scripts_a_second": {k: round(v, 2) for k, v in middle.items()},
+        "processor_ms_a_script": {k: round(median(v), 1) for k, v in spent.items()},
+        "times_less_processor_time": round(median(spent["fresh_one_by_one"]) / median(spent["judged"]), 1),
         "times_faster": {
             "judged_than_fresh_one_by_one": round(middle["judged"] / middle["fresh_one_by_one"], 1),
             "judged_than_fresh_all_cores": round(middle["judged"] / middle["fresh_all_cores"], 1),

@@ -165,7 +165,11 @@ def run(attack: Attack, active: tuple[str, ...], world: World) -> str | None:
     os.close(answer)
     os.close(output)
     time.sleep(0.02)
-    left = [pid for pid in _others() if pid not in canary and pid != stage and _comm(pid) == "attack-left"]
+    patience = time.monotonic() + 2.0  # a process that is ending takes its time on a busy machine; one left stays
+    while left := [pid for pid in _others() if pid not in canary and pid != stage and _comm(pid) == "attack-left"]:
+        if time.monotonic() > patience:
+            break
+        time.sleep(0.02)
     for pid in _others():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
