@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cadcoder import pictures
 from cadcoder.errors import CadCoderError, InputError
-from cadcoder.options import EFFORT, Drafter, Options
+from cadcoder.options import EFFORT, Drafter, Options, Stopped
 from cadcoder.part import Candidate, NothingRuns, Origin, Part
 from cadcoder.rewrite import Draft, Style, finish, solid_of
 from cadcoder.sizes import Size
@@ -173,8 +173,12 @@ class Pipeline:
         Raises:
             InputError: if the picture cannot be read.
             NoValidScript: if no candidate runs.
+            Stopped: if the options' stopper ended the work.
         """
-        ((_, found),) = self.generate_many([picture], options)
+        try:
+            ((_, found),) = self.generate_many([picture], options)
+        except CancelledError:  # a step that had not begun
+            raise Stopped("the work was stopped") from None
         if isinstance(found, CadCoderError):
             raise found
         return found
