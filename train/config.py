@@ -88,13 +88,15 @@ class Drawn:
 
     Attributes:
         canvas: side of a drawing in pixels, a multiple of 8, before it is framed to the model's size.
-        chunk: pictures drawn at a time: bounds the memory.
+        chunk: pictures of one family drawn at a time: bounds the memory.
+        ahead: batches whose pictures are drawn together: a GPU draws many in the time of few.
         corner, turned, photograph, line_drawing, sketch: shares of the families; together 1.
         two, four: shares of the batches of the language stages with so many views of each part; the others have one.
     """
 
     canvas: int = 448
     chunk: int = 128
+    ahead: int = 1
     corner: float = 0.5
     turned: float = 0.15
     photograph: float = 0.15
@@ -273,8 +275,9 @@ def _check_drawn(recipe: Recipe) -> list[str]:
         faults.append("drawn: two and four must not be negative, nor more than 1 together")
     if drawn.canvas < 32 or drawn.canvas % 8:
         faults.append(f"drawn.canvas: must be a multiple of 8 from 32, not {drawn.canvas}")
-    if drawn.chunk < 1:
-        faults.append(f"drawn.chunk: must be at least 1, not {drawn.chunk}")
+    for name in ("chunk", "ahead"):
+        if getattr(drawn, name) < 1:
+            faults.append(f"drawn.{name}: must be at least 1, not {getattr(drawn, name)}")
     views = 4 if drawn.four else 2 if drawn.two else 1
     if views * recipe.model.image_tokens + recipe.data.max_tokens + 32 > recipe.model.positions:
         faults.append(

@@ -67,8 +67,7 @@ def photograph(meshes: Meshes, dice: Dice, side: int) -> Drawings:
     shape = (side, side)
     scene = background(shape, dice) * _shadow(seen.mask.float(), dice)
     scene.view(-1)[seen.pixels] = light
-    width = 1 if float(dice.uniform(0, 1)[0]) < 0.7 else 2
-    ink = lines(meshes, views, seen, "sharp", width) & wide(dice.chance(0.25))
+    ink = _widened(lines(meshes, views, seen, "sharp"), dice.chance(0.3)) & wide(dice.chance(0.25))
     scene = torch.where(ink, wide(0.35 * face), scene)
     return Drawings(camera_effects(scene, dice), seen.depth())
 
@@ -77,9 +76,9 @@ def line_drawing(meshes: Meshes, dice: Dice, side: int) -> Drawings:
     """Draw the visible edges alone, sharp or a little soft, black or dark grey on white or near white."""
     views = _cameras(dice, corners=0.6, first=0.5, perspective=0.3).fit(meshes, (side, side))
     seen = surface(meshes, views)
-    roll = float(dice.uniform(0, 1)[0])
-    what = "all" if roll < 0.4 else "sketch"
-    ink = lines(meshes, views, seen, what, 1 if roll % 0.4 < 0.2 else 2).float()
+    every, outlined = lines(meshes, views, seen), lines(meshes, views, seen, "sketch")
+    ink = torch.where(wide(dice.chance(0.4)), every, outlined)
+    ink = _widened(ink, dice.chance(0.5)).float()
     soft = smear(ink, dice.uniform(0.3, 0.9) * side / 448)
     ink = torch.where(wide(dice.chance(0.4)), soft, ink)
     dark, white = dice.uniform(0, 90), torch.where(dice.chance(0.7), 255.0, dice.uniform(235, 255))
@@ -123,6 +122,14 @@ FAMILIES: dict[str, Family] = {
     "line_drawing": line_drawing,
     "sketch": sketch,
 }
+
+
+def _widened(ink: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Return lines (M, H, W) bool, two pixels wide in the chosen pictures (M,)."""
+    grown = ink.clone()
+    grown[:, 1:] |= ink[:, :-1]
+    grown[:, :, 1:] |= ink[:, :, :-1]
+    return torch.where(wide(chosen), grown, ink)
 
 
 def _cameras(dice: Dice, corners: float, first: float = 0.0, perspective: float = 0.0) -> Cameras:

@@ -20,6 +20,14 @@ from cadcoder.render.raster_views import Cameras, Views, random_cameras
 SQUARE = np.ones((3, 3), dtype=bool)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _agreement(true, ours, white=250):
     """Return silhouette IoU, recall and precision of dark edges within a pixel, and the grey difference inside."""
     a, b = (true < white).any(-1), (ours < white).any(-1)

@@ -18,6 +18,14 @@ from train.offline.squares import depth_grids, frame
 from train.offline.store import Store, read_scripts
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _encode(texts: list[str]) -> list[list[int]]:
     return [list(t.encode()) for t in texts]
 
@@ -130,3 +138,32 @@ def test_jpeg_and_blur_do_what_their_models_do():
     sharp = torch.from_numpy(grey)[None].float()
     blurred = smear(sharp, torch.tensor([1.7]))[0].numpy()[8:-8, 8:-8]
     assert np.abs(blurred - ndimage.gaussian_filter(grey.astype(float), 1.7)[8:-8, 8:-8]).max() < 1
+
+
+def test_batches_go_on_in_the_middle_of_what_is_drawn_together(shards, tmp_path):
+    from train.config import load_recipe
+    from train.offline.pool import MeshPool
+
+    small = "data.held_out=4 drawn.canvas=64 drawn.ahead=3 drawn.two=0.3 drawn.four=0.2 model.image=32 model.patch=8"
+    recipe = load_recipe("train/configs/gpu.yaml", small.split())
+
+    def pool() -> MeshPool:
+        found = Store(shards, _encode, 10_000, 0, torch.device("cpu"))
+        found.refresh()
+        return MeshPool(recipe, found, 5, 8, 7, several=True)
+
+    whole = pool()
+    unbroken = []
+    for (batch, position), _ in zip(whole.batches(), range(8), strict=False):
+        unbroken.append((batch, position))
+    assert {b.images.dim() for b, _ in unbroken} == {3, 4}
+    assert all(len(b.ids) == len(b.images) == len(b.lengths) for b, _ in unbroken)
+    assert unbroken[-1][1]["pass"] == 1
+    again = pool()
+    again.restore(unbroken[3][1])
+    for (batch, position), (true, where) in zip(again.batches(), unbroken[4:], strict=False):
+        assert position == where
+        assert torch.equal(batch.images, true.images) and torch.equal(batch.ids, true.ids)
+        assert torch.equal(batch.depths, true.depths)
+    held = [torch.equal(a.images, b.images) for a, b in zip(pool().held_out(2), whole.held_out(2), strict=True)]
+    assert held == [True, True]

@@ -16,6 +16,7 @@ from cadcoder.render.raster_effects import Dice
 from cadcoder.render.raster_looks import FAMILIES
 from train.config import Drawn, Recipe, Stage
 from train.data import bucket
+from train.depths import CELL
 from train.export import recipe_framing
 from train.loop import Tensors
 from train.offline.meshes import shard_files
@@ -125,15 +126,33 @@ class MeshPool:
         """Yield batches without end, each with the position after it; a new pass takes up new shards."""
         while True:
             plan = self.plan()
-            for i in range(self.position["batch"], len(plan)):
-                after = {**self.position, "batch": i + 1}
-                seed = [self.seed, self.position["pass"], i]
-                views = self._views(np.random.default_rng(seed))
-                yield self.draw(plan[i][: max(1, len(plan[i]) // views)], seed, views), after
-                self.position = after
+            ahead = self.recipe.drawn.ahead
+            first = self.position["batch"]
+            for start in range(first - first % ahead, len(plan), ahead):
+                block = plan[start : start + ahead]
+                for i, batch in enumerate(self._block(block, [self.seed, self.position["pass"], start]), start):
+                    if i < first:
+                        continue  # drawn with its neighbours, as it was before the interruption
+                    after = {**self.position, "batch": i + 1}
+                    yield batch, after
+                    self.position = after
             names = self.store.refresh()
             self.position = {"pass": self.position["pass"] + 1, "shards": [], "batch": 0}
             self._load(names)
+
+    def _block(self, block: list[Array], seed: list[int]) -> Iterator[Tensors]:
+        """Yield batches whose pictures are drawn together, which costs a GPU little more than those of one."""
+        rng = np.random.default_rng(seed)
+        views = [self._views(rng) for _ in block]
+        rows = [r[: max(1, len(r) // v)] for r, v in zip(block, views, strict=True)]
+        images, depths = self._pictures(
+            np.concatenate([np.repeat(r, v) for r, v in zip(rows, views, strict=True)]), seed, True, self.recipe.drawn
+        )
+        at = 0
+        for r, v in zip(rows, views, strict=True):
+            stop = at + len(r) * v
+            yield self._batch(r, images[at:stop], depths[at:stop], v)
+            at = stop
 
     def held_out(self, size: int) -> Iterator[Tensors]:
         """Yield the held-out samples, one view each, in batches of about one length; always the same pictures."""
@@ -159,34 +178,39 @@ class MeshPool:
             train: whether the pictures are moved about a little.
             mix: the families' shares; None is the recipe's.
         """
-        with torch.no_grad(), torch.autocast(self.store.device.type, enabled=False):
-            return self._draw(rows, seed, views, train, mix or self.recipe.drawn)
+        images, depths = self._pictures(np.repeat(rows, views), seed, train, mix or self.recipe.drawn)
+        return self._batch(rows, images, depths, views)
 
-    def _draw(self, rows: Array, seed: list[int], views: int, train: bool, mix: Drawn) -> Tensors:
-        recipe, store = self.recipe, self.store
-        rng = np.random.default_rng([*seed, 1])
-        numbers = np.repeat(rows, views)
-        shares = mix.shares()
-        family = rng.choice(len(shares), len(numbers), p=np.array(list(shares.values())) / sum(shares.values()))
-        size, cells = recipe.model.image, recipe.model.image // 4
-        images = torch.empty((len(numbers), size, size), dtype=torch.uint8, device=store.device)
-        depths = torch.empty((len(numbers), cells, cells), dtype=torch.int8, device=store.device)
-        generator = torch.Generator(store.device).manual_seed(int(rng.integers(2**62)))
-        for k, name in enumerate(shares):
-            chosen = np.flatnonzero(family == k)
-            for start in range(0, len(chosen), mix.chunk):
-                at = chosen[start : start + mix.chunk]
-                dice = Dice(len(at), generator, store.device)
-                drawn = FAMILIES[name](store.take(numbers[at]), dice, mix.canvas)
-                most = recipe.data.shift if train else 0
-                shift = torch.floor(dice.uniform(-most, most + 1, 2)).long() if most else None
-                squares, places = frame(drawn.pictures, size, recipe_framing(recipe), shift)
-                where = torch.from_numpy(at).to(store.device)
-                images[where] = squares
-                depths[where] = depth_grids(drawn.nearness, places, size)
+    def _batch(self, rows: Array, images: torch.Tensor, depths: torch.Tensor, views: int) -> Tensors:
+        store = self.store
         lengths = torch.from_numpy(store.lengths[rows]).to(store.device)
         ids = store.scripts(rows, bucket(int(store.lengths[rows].max())), self.pad)
         if views > 1:
             images = images.unflatten(0, (len(rows), views))
             depths = depths.unflatten(0, (len(rows), views))[:, 0]
         return Tensors(images, depths, ids, lengths)
+
+    def _pictures(self, rows: Array, seed: list[int], train: bool, mix: Drawn) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return squares (N, S, S) uint8 and depths (N, S / 4, S / 4) int8 of parts."""
+        recipe, device = self.recipe, self.store.device
+        rng = np.random.default_rng([*seed, 1])
+        shares = mix.shares()
+        family = rng.choice(len(shares), len(rows), p=np.array(list(shares.values())) / sum(shares.values()))
+        size, cells = recipe.model.image, recipe.model.image // CELL
+        images = torch.empty((len(rows), size, size), dtype=torch.uint8, device=device)
+        depths = torch.empty((len(rows), cells, cells), dtype=torch.int8, device=device)
+        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            for k, name in enumerate(shares):
+                chosen = np.flatnonzero(family == k)
+                for start in range(0, len(chosen), mix.chunk):
+                    at = chosen[start : start + mix.chunk]
+                    dice = Dice(len(at), generator, device)
+                    drawn = FAMILIES[name](self.store.take(rows[at]), dice, mix.canvas)
+                    most = recipe.data.shift if train else 0
+                    shift = torch.floor(dice.uniform(-most, most + 1, 2)).long() if most else None
+                    squares, places = frame(drawn.pictures, size, recipe_framing(recipe), shift)
+                    where = torch.from_numpy(at).to(device)
+                    images[where] = squares
+                    depths[where] = depth_grids(drawn.nearness, places, size)
+        return images, depths
