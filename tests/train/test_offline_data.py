@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cadcoder.errors import CadCoderError
 from cadcoder.model.framing import Framing, frame_placed
 from cadcoder.render.raster_effects import Dice, jpeg, smear
 from cadcoder.render.raster_looks import FAMILIES
@@ -81,6 +82,25 @@ def test_a_growing_folder_is_taken_up_in_order(shards):
     first = found.take(np.array([3])).points
     assert found.refresh() == paths and len(found) == sum(found.counts)
     assert torch.equal(found.take(np.array([3])).points, first)
+
+
+def test_shards_that_come_out_of_order_keep_the_order_in_which_they_were_taken(shards, tmp_path):
+    paths = shard_files(shards)
+    for path in (paths[1], paths[2]):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+
+    def opened() -> Store:
+        return Store(tmp_path, _encode, 10_000, 0, torch.device("cpu"), tmp_path / "order.json")
+
+    found = opened()
+    assert found.refresh() == [paths[1].name, paths[2].name]
+    (tmp_path / paths[0].name).write_bytes(paths[0].read_bytes())
+    again = opened()
+    assert again.refresh() == [paths[1].name, paths[2].name, paths[0].name]
+    assert torch.equal(again.take(np.array([3])).points, found.take(np.array([3])).points)
+    (tmp_path / paths[2].name).unlink()
+    with pytest.raises(CadCoderError, match="is gone"):
+        opened().refresh()
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

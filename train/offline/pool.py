@@ -60,7 +60,8 @@ class MeshSource:
                 return [e.ids for e in backend.encode_batch(texts, add_special_tokens=False)]
 
             most = self.recipe.data.max_tokens
-            self._store = Store(self.folder, encode, most, tokenizer.eos_token_id, torch.device(device))
+            order = Path(self.recipe.out) / "meshes.json"
+            self._store = Store(self.folder, encode, most, tokenizer.eos_token_id, torch.device(device), order)
         several = name in ("stage1", "stage2")
         return MeshPool(self.recipe, self._store, seed, stage.batch, tokenizer.pad_token_id, several)
 
@@ -130,6 +131,7 @@ class MeshPool:
             first = self.position["batch"]
             for start in range(first - first % ahead, len(plan), ahead):
                 block = plan[start : start + ahead]
+                self.store.prefetch()
                 for i, batch in enumerate(self._block(block, [self.seed, self.position["pass"], start]), start):
                     if i < first:
                         continue  # drawn with its neighbours, as it was before the interruption
