@@ -83,14 +83,15 @@ def fire(a: argparse.Namespace, began: float) -> int:
     state = "done"
     try:
         folder = train(recipe, source, deadline)
-        if "held_out" not in report or report.get("evaluated") != _stages(recipe):
+        _stop(builder)
+        if report.get("evaluated") != _stages(recipe):
+            if time.monotonic() > deadline - a.evaluation:
+                raise OutOfTime("trained; the evaluation is left")
             _evaluate(recipe, source, folder, report, a.evaluate)
+            report["evaluated"] = _stages(recipe)
     except OutOfTime as stop:
         state = str(stop)
     report |= {"state": state, "stages": _stages(recipe), "meshes": len(shard_files(a.work / "meshes"))}
-    if state == "done":
-        report["evaluated"] = report["stages"]
-        _stop(builder)
     _write_report(a.work, report)
     sys.stderr.flush()
     results(a.work, a.out, int(a.part_size * MIB), a.files, int(a.total * MIB))
@@ -144,6 +145,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=8, help="most files in --out (%(default)s)")
     parser.add_argument("--total", type=float, default=62.0, help="most MiB in --out (%(default)s)")
     parser.add_argument("--evaluate", type=int, default=256, help="held-out parts a family (%(default)s)")
+    parser.add_argument("--evaluation", type=float, default=75.0, help="seconds that it needs (%(default)s)")
     parser.add_argument("--measure", action=argparse.BooleanOptionalAction, default=True, help="measure the machine")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of the recipe")
     return parser.parse_args(argv)
