@@ -147,9 +147,15 @@ class MeshPool:
         rng = np.random.default_rng(seed)
         views = [self._views(rng) for _ in block]
         rows = [r[: max(1, len(r) // v)] for r, v in zip(block, views, strict=True)]
-        images, depths = self._pictures(
-            np.concatenate([np.repeat(r, v) for r, v in zip(rows, views, strict=True)]), seed, True, self.recipe.drawn
+        each = np.concatenate([np.repeat(r, v) for r, v in zip(rows, views, strict=True)])
+        # Of several views of a part one, at any place, may be from the paper's corner: twice would tell nothing more.
+        corners = np.concatenate(
+            [
+                rng.permuted(np.eye(v, dtype=bool)[np.zeros(len(r), int)], axis=1).ravel()
+                for r, v in zip(rows, views, strict=True)
+            ]
         )
+        images, depths = self._pictures(each, seed, True, self.recipe.drawn, corners)
         at = 0
         for r, v in zip(rows, views, strict=True):
             stop = at + len(r) * v
@@ -192,12 +198,21 @@ class MeshPool:
             depths = depths.unflatten(0, (len(rows), views))[:, 0]
         return Tensors(images, depths, ids, lengths)
 
-    def _pictures(self, rows: Array, seed: list[int], train: bool, mix: Drawn) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return squares (N, S, S) uint8 and depths (N, S / 4, S / 4) int8 of parts."""
+    def _pictures(
+        self, rows: Array, seed: list[int], train: bool, mix: Drawn, corners: Array | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return squares (N, S, S) uint8 and depths (N, S / 4, S / 4) int8 of parts.
+
+        Where ``corners`` (N,) is false the paper's corner is left out of the mix, if there is anything else in it.
+        """
         recipe, device = self.recipe, self.store.device
         rng = np.random.default_rng([*seed, 1])
         shares = mix.shares()
-        family = rng.choice(len(shares), len(rows), p=np.array(list(shares.values())) / sum(shares.values()))
+        weights = np.array(list(shares.values()))
+        family = rng.choice(len(shares), len(rows), p=weights / weights.sum())
+        others = weights * [name != "corner" for name in shares]
+        if corners is not None and others.sum() > 0:
+            family = np.where(corners, family, rng.choice(len(shares), len(rows), p=others / others.sum()))
         size, cells = recipe.model.image, recipe.model.image // CELL
         images = torch.empty((len(rows), size, size), dtype=torch.uint8, device=device)
         depths = torch.empty((len(rows), cells, cells), dtype=torch.int8, device=device)
