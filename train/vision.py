@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from cadcoder.model.build import Sizes, vision_config
+from train.data import bucket
 from train.depths import CELL, NOTHING, SCALE, UNKNOWN
 from train.loop import Job, Tensors
 from train.pixels import pixel_values
@@ -34,7 +35,7 @@ def build_clip(sizes: Sizes, tokenizer: Any, max_tokens: int) -> Any:
         intermediate_size=4 * sizes.vision_width,
         num_hidden_layers=max(1, sizes.vision_layers // 2),
         num_attention_heads=sizes.vision_heads,
-        max_position_embeddings=max_tokens + 2,
+        max_position_embeddings=bucket(max_tokens + 1),  # answers are padded up to there
         projection_dim=sizes.vision_width,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
