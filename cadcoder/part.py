@@ -15,7 +15,10 @@ from cadcoder.files import write_bytes
 from cadcoder.sizes import UNITS
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from cadcoder.geometry.solid import Solid
+    from cadcoder.pictures import Picture
     from cadcoder.program import Program
     from cadcoder.refine.poses import Guess
     from cadcoder.render.camera import Camera
@@ -166,6 +169,27 @@ class Part:
         if UNITS[self.unit] != 1.0:
             code = rescaled(code, UNITS[self.unit], self.outcome.result_name)
         return run_exports(code, kinds, self.run)
+
+    def explain(self, *pictures: Picture) -> Image.Image:
+        """Return a sheet with a row a picture: input, first guess, final part, and where they differ.
+
+        Args:
+            pictures: those that the part was made from, in order.
+
+        Raises:
+            InputError: if these are not as many.
+        """
+        from cadcoder.pictures import load
+        from cadcoder.refine.explain import explain
+
+        if len(self.cameras) != len(pictures):
+            raise InputError(f"the part was made from {len(self.cameras)} pictures, not {len(pictures)}")
+        solid = self.solid
+        if self.program is not None:  # its own faces have the edges that a picture of a CAD model shows
+            from cadcoder.geometry.build import build
+
+            solid = build(self.program)
+        return explain([load(one) for one in pictures], solid, self.cameras, self.first, self.origin)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints for a part."""

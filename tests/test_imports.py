@@ -15,8 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYWHERE = {"cadcoder", "cadcoder.errors"}
 #: The pipeline and the modules beside it that only it and the commands use.
 PIPELINE = {
-    f"cadcoder.{m}"
-    for m in ("pipeline", "part", "rewrite", "pictures", "scoring", "sizes", "files", "options", "explain")
+    f"cadcoder.{m}" for m in ("pipeline", "part", "rewrite", "pictures", "scoring", "sizes", "files", "options")
 }
 ROOMS = {f"cadcoder.{r}" for r in ("program", "sandbox", "model", "geometry", "render", "refine")}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cadcoder.errors import CadCoderError, InputError, NoValidScript
 from cadcoder.files import check_writable, write_bytes
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from cadcoder.cli.console import Console
     from cadcoder.pipeline import Options, Pipeline
 
+#: The kind of export that shows how a script came about.
+EXPLAIN = "explain.png"
+#: Pictures of one part at most.
+MOST_VIEWS = 8
 #: What is called with a job and its row of results.
 Report = Callable[["Job", dict[str, object]], None]
 
@@ -30,37 +35,52 @@ class Job:
     Attributes:
         source: path of the picture, or ``-``.
         script: file for the script; None is stdout.
-        exports: ``step``, ``stl`` and ``glb`` with their files.
-        image: the picture, once it has been read.
+        exports: ``step``, ``stl``, ``glb`` and ``explain.png`` with their files.
+        more: further pictures of the same part.
+        images: the pictures, once they have been read.
     """
 
     source: str
     script: Path | None = None
     exports: dict[str, Path] = field(default_factory=dict)
-    image: Image.Image | None = None
+    more: tuple[str, ...] = ()
+    images: list[Image.Image] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """What messages call the picture."""
-        return display_name(self.source)
+        return ", ".join(display_name(source) for source in self.sources)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All pictures of the part."""
+        return self.source, *self.more
+
+    @property
+    def item(self) -> list[Any]:
+        """What the pipeline is given."""
+        return self.images or list(self.sources)
 
     def load(self) -> None:
-        """Read the picture now.
+        """Read the pictures now.
 
         Raises:
-            InputError: if it cannot be read.
+            InputError: if one cannot be read.
         """
-        self.image = load(self.source)
+        self.images = [load(source) for source in self.sources]
 
 
-def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as_json: bool) -> tuple[list[Job], bool]:
+def plan(
+    sources: Sequence[str], output: str | None, exports: dict[str, str], as_json: bool, one_part: bool = False
+) -> tuple[list[Job], bool]:
     """Return the jobs, and whether there may be several (then one failure does not stop the rest).
 
     Args:
         sources: as on the command line: pictures, folders, ``-``.
         output: value of ``-o``.
-        exports: values of ``--step``, ``--stl`` and ``--glb`` by kind.
+        exports: values of ``--step``, ``--stl``, ``--glb`` and ``--explain`` by kind.
         as_json: whether results go to stdout as JSON lines.
+        one_part: whether all pictures show the same part; then there is one job.
 
     Raises:
         InputError: if there is nothing to do, or the results have no place to go.
@@ -75,6 +95,13 @@ def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as
             paths.append(source)
     if paths.count("-") > 1:
         raise InputError("standard input holds one picture; give - once")
+    more: tuple[str, ...] = ()
+    if one_part:
+        if not 1 <= len(paths) <= MOST_VIEWS:
+            raise InputError(f"--one-part takes 1 to {MOST_VIEWS} pictures of the part, not {len(paths)}")
+        paths, more, several = paths[:1], tuple(paths[1:]), False
+    if EXPLAIN in exports and several and "-" in paths:
+        raise InputError("--explain needs the pictures of a set as files; standard input is read but once")
     output = None if output == "-" else output
     if several and output is None and not as_json:
         raise InputError(f"{len(paths)} pictures need a folder for their scripts: add -o DIR/ (or --json)")
@@ -88,9 +115,10 @@ def plan(sources: Sequence[str], output: str | None, exports: dict[str, str], as
         files.update((kind, folder / f"{stem}.{kind}") for kind, folder in folders.items())
         for file in files.values():
             check_writable(file)
-            if source != "-" and file.exists() and Path(source).exists() and file.samefile(source):
-                raise InputError(f"{file} is the picture itself; name another file")
-        jobs.append(Job(source, files.pop("py", None), files))
+            for picture in (source, *more):
+                if picture != "-" and file.exists() and Path(picture).exists() and file.samefile(picture):
+                    raise InputError(f"{file} is the picture itself; name another file")
+        jobs.append(Job(source, files.pop("py", None), files, more))
     return jobs, several
 
 
@@ -132,14 +160,14 @@ def run_jobs(
     """
     failures: list[CadCoderError] = []
     start = time.perf_counter()
-    results = pipeline.generate_many((job.image or job.source for job in jobs), options)
+    results = pipeline.generate_many((job.item for job in jobs), options)
     with console.progress(len(jobs)) if several else console.waiting("writing the script ...") as advance:
         for job, (_, found) in zip(jobs, results, strict=True):
             try:
                 if isinstance(found, CadCoderError):
                     raise found
                 _deliver(job, found)
-                report(job, {"picture": job.source, **found.to_json()})
+                report(job, {"picture": job.source, **_further(job), **found.to_json()})
                 _tell(console, job, found)
             except CadCoderError as error:
                 report(job, _failure(job, error, pipeline, options))
@@ -158,17 +186,26 @@ def run_jobs(
 
 def _deliver(job: Job, part: Part) -> None:
     """Write the files; the script last, so that where it lies everything lies."""
-    if job.exports:
-        made = part.exported(*job.exports)
-        for kind, path in job.exports.items():
-            write_bytes(path, made[kind])
+    solids = [kind for kind in job.exports if kind != EXPLAIN]
+    made = part.exported(*solids) if solids else {}
+    if EXPLAIN in job.exports:
+        sheet = io.BytesIO()
+        part.explain(*(job.images or job.sources)).save(sheet, "PNG", optimize=True)
+        made[EXPLAIN] = sheet.getvalue()
+    for kind, path in job.exports.items():
+        write_bytes(path, made[kind])
     if job.script is not None:
         write_bytes(job.script, part.code.encode())
+
+
+def _further(job: Job) -> dict[str, object]:
+    return {"more": list(job.more)} if job.more else {}
 
 
 def _failure(job: Job, error: CadCoderError, pipeline: Pipeline, options: Options) -> dict[str, object]:
     return {
         "picture": job.source,
+        **_further(job),
         "outcome": "no_valid_script" if isinstance(error, NoValidScript) else "input_error",
         "error": str(error),
         "code": None,

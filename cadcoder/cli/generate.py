@@ -38,6 +38,16 @@ def generate_command(
         typer.Option(help="Named numbers and comments; short; or exactly what the model wrote."),
     ] = "editable",
     refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit the numbers to the picture.")] = True,
+    effort: Annotated[
+        int, typer.Option(min=0, max=3, help="0: as the model wrote it; 1: quick; 2: seconds; 3: a long search.")
+    ] = 2,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png|DIR/", help="Also draw the picture, first guess, final part, differences."),
+    ] = None,
+    one_part: Annotated[
+        bool, typer.Option("--one-part", help="All PICTUREs show the same part, from different sides.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object a picture, with all candidates, and not the script.")
     ] = False,
@@ -56,17 +66,24 @@ def generate_command(
     """
     from dataclasses import replace
 
-    from cadcoder.cli.batch import Job, plan, run_jobs
+    from cadcoder.cli.batch import EXPLAIN, Job, plan, run_jobs
     from cadcoder.cli.streaming import Shown
     from cadcoder.errors import InputError
     from cadcoder.pipeline import Options, Pipeline
 
     console = Console(quiet, verbose)
     options = Options(
-        candidates=candidates, seed=seed, max_new_tokens=max_new_tokens, size=size, style=style, refine=refine
+        candidates=candidates,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        size=size,
+        style=style,
+        refine=refine,
+        effort=effort,
     )
-    exports = {kind: path for kind, path in (("step", step), ("stl", stl), ("glb", glb)) if path is not None}
-    jobs, several = plan(pictures, output, exports, as_json)
+    wanted = (("step", step), ("stl", stl), ("glb", glb), (EXPLAIN, explain))
+    exports = {kind: path for kind, path in wanted if path is not None}
+    jobs, several = plan(pictures, output, exports, as_json, one_part)
     if stream and several:
         raise InputError("--stream shows the draft of one picture; leave it out for several")
     if resume:

@@ -38,7 +38,7 @@ POOR, SIMPLE_TRIES = 0.88, 30
 #: First steps of a free camera in a fit: azimuth, elevation, roll, field of view in degrees.
 CAMERA_STEPS = (5.0, 4.0, 2.0, 8.0)
 #: What a free camera adds to the tries.
-TRIES_CAMERA = 0.5
+TRIES_CAMERA = 1.0
 #: Longest side of what is returned, in the program's unit.
 LONGEST = 100.0
 #: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.

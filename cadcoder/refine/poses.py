@@ -67,7 +67,8 @@ class Pose:
         # Straight from above the azimuth is the roll: up is where the ring's centre lies.
         up = (0.0, 0.0, 1.0) if abs(self.elevation) < 89.9 else (-math.cos(a), -math.sin(a), 0.0)
         view = self.view if self.view >= FLAT_VIEW else None
-        return replace(GENCAD, direction=direction, up=up, roll=self.roll, field_of_view=view, aspect=None, tight=True)
+        camera = replace(GENCAD, direction=direction, up=up, roll=self.roll, field_of_view=view)
+        return replace(camera, aspect=None, tight=True, centred=True)
 
     def to_json(self) -> dict[str, float]:
         """Return the four numbers by name, to a tenth of a degree."""
@@ -77,6 +78,10 @@ class Pose:
 
 #: The step that a search for a camera begins with, and where it stops: azimuth, elevation, roll, field of view.
 FIRST_STEPS, LAST_STEPS = (10.0, 8.0, 4.0, 12.0), (0.8, 0.8, 0.8, 4.0)
+#: Where else to look around a camera of the grid: half way to its neighbours, with and without perspective.
+AROUND = tuple(
+    (a, e, 0.0, view) for view in (0.0, -GRID_VIEW) for a in (-12, 0, 12) for e in (-11, 0, 11) if a or e or view
+)
 #: Cameras from which a part is looked at first.
 GRID = tuple(
     Pose(azimuth=(k + 0.5) * 360 / count, elevation=float(elevation), view=GRID_VIEW)
@@ -106,18 +111,27 @@ def is_free(observation: Observation) -> bool:
 
 
 def find_camera(
-    score: Callable[[Camera], float], starts: Sequence[Camera], *, finalists: int = 2, tries: int = 30
+    score: Callable[[Camera], float], starts: Sequence[Camera], *, around: int = 5, finalists: int = 3, tries: int = 30
 ) -> tuple[float, Camera]:
-    """Return the best (score, camera): all starts are tried, and the best of them moved by pattern search.
+    """Return the best (score, camera).
+
+    What a picture looks like changes within ten degrees or so: all starts are tried, then cameras around the best of
+    them, and the best of all are moved by pattern search.
 
     Args:
         score: what is to be as high as possible.
         starts: cameras to begin with, at least one.
-        finalists: how many of them are moved.
+        around: how many of them are looked around.
+        finalists: how many cameras are moved.
         tries: calls of ``score`` for each of those.
     """
-    ranked = sorted(((score(camera), i) for i, camera in enumerate(starts)), reverse=True)
-    found = [_climb(score, value, starts[i], tries) for value, i in ranked[:finalists]]
+    ranked = sorted(((score(camera), i, camera) for i, camera in enumerate(starts)), key=lambda r: (-r[0], r[1]))
+    for _, _, camera in ranked[:around]:
+        for by in AROUND:
+            other = moved(camera, by)
+            ranked.append((score(other), len(ranked), other))
+    ranked.sort(key=lambda r: (-r[0], r[1]))
+    found = [_climb(score, value, camera, tries) for value, _, camera in ranked[:finalists]]
     return max(found, key=lambda f: f[0])
 
 

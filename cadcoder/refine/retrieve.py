@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cadcoder.errors import InputError
-from cadcoder.refine.bank import DRAWN, Bank, describe_observation, describe_turned, load_bank
+from cadcoder.refine.bank import DRAWN, Bank, describe, describe_observation, describe_turned, load_bank
 from cadcoder.refine.poses import GRID, Guess, Views, find_camera, is_free, other_cameras, seen_by
-from cadcoder.render.camera import Camera
+from cadcoder.refine.viewbank import ViewBank
+from cadcoder.render.camera import GENCAD, Camera
+from cadcoder.render.compare import draw_part, observe
 from cadcoder.render.mesh import Drawable, SolidLike, drawable
+from cadcoder.render.observe import Observation
 
 #: Nearest programs that are drawn for a picture seen from below, and for pictures from anywhere.
 DRAWN_TURNED, DRAWN_VIEWS = 30, 60
 #: How many of the most alike have their cameras searched for, and with how many drawings each.
-AIMED, AIMS = 10, 24
+AIMED, AIMS = 8, 16
+#: Of how many guesses programs that are like them are looked for, how many for each, and how many are aimed.
+KIN, DRAWN_KIN, AIMED_KIN = 4, 40, 3
 #: Pictures are rather taken from above: from below a part must look more like it by this much.
 BELOW_COST = 0.03
 
@@ -43,10 +49,15 @@ def retrieve(path: str, views: Views, count: int) -> list[Guess]:
     if len(views) == 1:
         found += _from_the_corner(bank, views)
     if bank.views is not None and any(is_free(view) for view in views):
-        found += _from_anywhere(bank, views)
+        found += _from_anywhere(bank, bank.views, views)
     elif len(views) > 1:
         found += _first_then_others(bank, views)
     found.sort(key=lambda guess: -guess.likeness)
+    if any(is_free(view) for view in views):
+        found[:AIMED] = [aimed(guess, views) for guess in found[:AIMED]]
+        found.sort(key=lambda guess: -guess.likeness)
+        found += _akin(bank, found, views)
+        found.sort(key=lambda guess: -guess.likeness)
     return found[:count]
 
 
@@ -62,15 +73,44 @@ def _from_the_corner(bank: Bank, views: Views) -> list[Guess]:
     return [guess for guess in found if guess]
 
 
-def _from_anywhere(bank: Bank, views: Views) -> list[Guess]:
+def _from_anywhere(bank: Bank, seen: ViewBank, views: Views) -> list[Guess]:
     """Return what is like pictures whose cameras are not known."""
-    assert bank.views is not None
-    described = [describe_observation(view) for view in views]
-    near = bank.views.nearest(described, DRAWN_VIEWS)
+    near = seen.nearest([describe_observation(view) for view in views], DRAWN_VIEWS)
     grid = [pose.camera() for pose in GRID]
     rough = [_guess(bank.texts[row], views, tuple(grid[c] for c in cameras)) for row, cameras in near]
-    ranked = sorted((guess for guess in rough if guess), key=lambda guess: -guess.likeness)
-    return [*(aimed(guess, views) for guess in ranked[:AIMED]), *ranked[AIMED:]]
+    return [guess for guess in rough if guess]
+
+
+def _akin(bank: Bank, found: Sequence[Guess], views: Views) -> list[Guess]:
+    """Return programs of the whole bank that are like the best guesses, seen from where those are.
+
+    Only some of its programs are drawn from everywhere, but all from the paper's corner: what looks like a guess from
+    there is another guess.
+    """
+    new: dict[str, Guess] = {}
+    known = {guess.code for guess in found}
+    for guess in found[:KIN]:
+        part = _drawn(guess.code, False)
+        if part is None:
+            continue
+        drawn = draw_part(part, _corner_view())
+        edges = np.zeros(drawn.mask.shape, np.float32)
+        edges[tuple(drawn.points.T)] = drawn.weights
+        for text in bank.nearest(describe(drawn.mask, edges), DRAWN_KIN):
+            if text not in known:
+                known.add(text)
+                if (other := _guess(text, views, guess.cameras)) is not None:
+                    new[text] = other
+    best = sorted(new.values(), key=lambda guess: -guess.likeness)
+    return [*(aimed(guess, views) for guess in best[:AIMED_KIN]), *best[AIMED_KIN:]]
+
+
+@functools.lru_cache(maxsize=1)
+def _corner_view() -> Observation:
+    """Return a view of nothing in particular from the corner that the bank was drawn from."""
+    sheet = np.full((96, 96, 3), 255, dtype=np.uint8)
+    sheet[30:66, 20:76] = 128
+    return replace(observe(sheet), edges="lines", seams=False, camera=replace(GENCAD, tight=True, aspect=None))
 
 
 def _first_then_others(bank: Bank, views: Views) -> list[Guess]:
@@ -102,7 +142,7 @@ def aimed(guess: Guess, views: Views, anew: range = range(0)) -> Guess:
         else:
             found.append((seen_by(part, view, camera), camera))
             continue
-        found.append(find_camera(functools.partial(seen_by, part, view), starts, tries=AIMS))
+        found.append(find_camera(functools.partial(seen_by, part, view), starts, finalists=2, tries=AIMS))
     return Guess(sum(f[0] for f in found) / len(found), guess.code, tuple(f[1] for f in found))
 
 
@@ -127,7 +167,7 @@ def pose(code: str, solid: SolidLike, views: Views, search: bool = True) -> Gues
     for view in views:
         part = drawable(solid, seams=view.seams)
         if search and is_free(view):
-            found.append(find_camera(functools.partial(seen_by, part, view), other_cameras(view), finalists=1))
+            found.append(find_camera(functools.partial(seen_by, part, view), other_cameras(view)))
         else:
             found.append((seen_by(part, view, view.camera), view.camera))
     return Guess(sum(f[0] for f in found) / len(found), code, tuple(f[1] for f in found))

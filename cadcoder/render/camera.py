@@ -27,6 +27,8 @@ class Camera:
             whole picture.
         tight: fit the drawn vertices, not the corners of the axis-aligned box.
         shift: displacement of the part in the picture, in fractions of its width and height, right and up.
+        centred: whether what is fitted lies in the middle of the picture in perspective too; otherwise it may lie to
+            one side along the picture's direction in which there is room.
     """
 
     direction: Vector = (1.0, -1.0, 1.0)
@@ -37,6 +39,7 @@ class Camera:
     aspect: float | None = None
     tight: bool = False
     shift: tuple[float, float] = (0.0, 0.0)
+    centred: bool = False
 
     def axes(self) -> tuple[Array, Array, Array]:
         """Return unit (right, up, towards the eye) in the part's coordinates."""
@@ -113,8 +116,23 @@ class Camera:
         centre = []
         for value, k in bounds:
             top, bottom = float((value + k * z).max()), float((value - k * z).min())
-            centre.append((top + bottom) / 2)
+            centre.append(_middle(value, distance - z, (top + bottom) / 2) if self.centred else (top + bottom) / 2)
         return np.array(centre), distance / focal, distance
+
+
+def _middle(values: Array, depths: Array, centre: float) -> float:
+    """Return the c for which the largest and the smallest of (values - c) / depths are opposite.
+
+    Given which points those are, c follows; a few rounds find the right ones.
+    """
+    for _ in range(8):
+        seen = (values - centre) / depths
+        i, j = int(seen.argmax()), int(seen.argmin())
+        found = float((values[i] * depths[j] + values[j] * depths[i]) / (depths[i] + depths[j]))
+        if found == centre:
+            break
+        centre = found
+    return centre
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -128,7 +128,7 @@ def observe(
         weights=depth_weights(small, points),
         distance=distances(points, (height, width)),
         edges="steps" if steps else "lines",
-        seams=framed,
+        seams=framed or (not steps and is_render(image, mask)),
         light="none" if drawing else "camera" if framed else "free",
     )
 
@@ -187,6 +187,17 @@ def looks_framed(image: npt.NDArray[np.uint8], mask: Mask) -> bool:
     # Faces are much the most often seen under the isometric angle.
     faces = image[..., 0][mask & (image[..., 0] > 40)]
     return bool(len(faces) and np.mean((faces > 90) & (faces < 165)) > 0.9)
+
+
+def is_render(image: npt.NDArray[np.uint8], mask: Mask) -> bool:
+    """Whether a picture was drawn by a program, not taken or drawn by hand: grey on white without any grain.
+
+    Args:
+        image: (H, W, 3) uint8.
+        mask: (H, W) the part.
+    """
+    outside = image[~ndimage.binary_dilation(mask, iterations=3)]
+    return bool(len(outside) and outside.min() >= 253 and np.ptp(image, axis=2).max() <= 8)
 
 
 def distances(points: npt.NDArray[np.intp], shape: tuple[int, int]) -> Floats:

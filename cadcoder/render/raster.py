@@ -119,7 +119,7 @@ def surface(meshes: Meshes, views: Views, cull: bool = True) -> Surface:
         weight = torch.where(views.perspective[picture][:, None], weight * closeness, weight)
     normal = (meshes.normals[corner] * weight[:, :, None]).sum(1)
     axes = torch.stack([views.right, views.up, views.back], dim=1)[picture]
-    normal = torch.einsum("nij,nj->ni", axes, normal)
+    normal = (axes * normal[:, None]).sum(2)
     normal = normal / normal.norm(dim=1, keepdim=True).clamp(min=1e-9)
     far = a[number, 2] + slope_x[number] * dx + slope_y[number] * dy
     near = views.nearness(far, picture)

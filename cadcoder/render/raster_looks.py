@@ -52,7 +52,7 @@ def _rendered(meshes: Meshes, cameras: Cameras, side: int) -> Drawings:
     seen = surface(meshes, views)
     grey = torch.full(seen.shape, 255, dtype=torch.uint8, device=seen.pixels.device)
     weights = torch.tensor(_GREY, device=seen.pixels.device)
-    light = torch.floor(shade(seen, [GENCAD_LOOK]) * 255 + 0.5) @ weights
+    light = (torch.floor(shade(seen, [GENCAD_LOOK]) * 255 + 0.5) * weights).sum(1)
     grey.view(-1)[seen.pixels] = torch.round(light).to(torch.uint8)
     grey[lines(meshes, views, seen)] = 0
     return Drawings(grey, seen.depth())

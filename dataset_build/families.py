@@ -1,6 +1,6 @@
 """Fresh synthetic parts drawn as one family of pictures shows them, with the true solids beside them.
 
-``python -m eval.families --family photo --count 1000 --out data/photo``
+``python -m dataset_build.families --family photo --count 1000 --out data/photo``
 
 Writes ``samples.jsonl`` (rows with ``id``, ``image`` or ``images``, ``step``, ``family``, ``seed``), the layout that
 :mod:`eval.pictures` measures. The same seed gives the same parts in every family, so that what a family costs is seen
@@ -64,7 +64,9 @@ SEVERAL = {"any2": ("any", 2), "any4": ("any", 4), "photo2": ("photo", 2), "phot
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m eval.families", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m dataset_build.families", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--family", required=True, choices=[*FAMILIES, *SEVERAL])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the set: part i has seed FIRST_SEED + seed * 10^6 + i")
