@@ -190,3 +190,21 @@ def test_batches_go_on_in_the_middle_of_what_is_drawn_together(shards, tmp_path)
         assert torch.equal(batch.depths, true.depths)
     held = [torch.equal(a.images, b.images) for a, b in zip(pool().held_out(2), whole.held_out(2), strict=True)]
     assert held == [True, True]
+
+
+def test_the_recipe_fits_the_wheel_and_its_faults_are_named():
+    from cadcoder.errors import ConfigError
+    from train.config import load_recipe
+    from train.offline.measure import operations
+
+    recipe = load_recipe("train/configs/gpu.yaml")
+    m = recipe.model
+    tower = m.vision_layers * 12 * m.vision_width**2 + 3 * m.patch**2 * m.vision_width
+    decoder = m.layers * (4 * m.width**2 + 3 * m.width * m.feed_forward) + recipe.tokenizer.vocab_size * m.width
+    assert 2 * (tower + decoder) < 17.3e6  # bytes in bf16
+    one, four = (sum(operations(m, views).values()) for views in (1, 4))
+    assert 1.1e10 < one < 1.2e10 and 4 * one < four < 4.2 * one  # attention grows with the square
+    with pytest.raises(ConfigError, match="4 fault.*add up to 1.*more than 1.*multiple of 8.*drawn.ahead"):
+        load_recipe("train/configs/gpu.yaml", "drawn.corner=0.9 drawn.two=2 drawn.canvas=100 drawn.ahead=0".split())
+    with pytest.raises(ConfigError, match="image tokens of 4 picture"):
+        load_recipe("train/configs/gpu.yaml", ["model.positions=900"])

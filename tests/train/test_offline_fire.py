@@ -65,7 +65,7 @@ def _fire(bare, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def pieces(bare):
-    """Two pieces of work: one that is stopped after its first step, and the rest."""
+    """Pieces of work: one is stopped after its first step, one leaves a process behind, one waits for that."""
     folder = bare["folder"]
     build = [sys.executable, "-m", "train.offline.meshes", "--out", str(folder / "work" / "meshes"), "--parts", "60"]
     (folder / "work").mkdir()
@@ -75,21 +75,25 @@ def pieces(bare):
     first = _fire(bare, "--minutes", "0", "--no-measure")
     early = {p.name for p in (folder / "out").iterdir()}
     shutil.rmtree(folder / "out")
-    second = _fire(bare, "--minutes", "9", "--part-size", "0.12")
-    return first, early, second
+    second = _fire(bare, "--detach", "--minutes", "0")
+    third = _fire(bare, "--detach", "--minutes", "9", "--part-size", "0.12")
+    return first, early, second, third
 
 
 def test_a_piece_stops_in_time_and_leaves_what_there_is(pieces):
-    first, early, _ = pieces
+    first, early, _, _ = pieces
     assert first.returncode == 75, first.stderr
     assert "time is up in vision" in first.stderr and "give the same command again" in first.stderr
     assert early >= {"report.json", "model.tar", "log-end.txt", "parts.json"}
 
 
-def test_the_next_piece_ends_the_work(bare, pieces):
-    _, _, second = pieces
-    assert second.returncode == 0, second.stderr
-    assert second.stderr.count("held-out loss") == 4 and "fire: done" in second.stderr
+def test_training_goes_on_between_pieces_and_the_last_one_ends_the_work(bare, pieces):
+    _, _, second, third = pieces
+    assert second.returncode == 75 and "fire: training goes on; give the same command again" in second.stderr
+    assert third.returncode == 0, third.stderr
+    assert "training goes on in process" not in third.stderr and "fire: done" in third.stderr
+    log = (bare["folder"] / "work" / "log.txt").read_text()
+    assert log.count("held-out loss") == 4 and log.count("held out, corner") == 1
     report = json.loads((bare["folder"] / "work" / "report.json").read_text())
     assert report["stages"]["vision"]["samples_seen"] == 32 and report["stages"]["stage2"]["samples_seen"] >= 48
     assert set(report["held_out"]) >= {"corner", "photograph", "sketch", "turned_2", "turned_4"}

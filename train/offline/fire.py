@@ -26,6 +26,8 @@ from train.offline.meshes import SHARD, shard_files
 from train.offline.parts import split
 
 MIB = 2**20
+#: The stages whose weights are those of the whole model, the last first.
+WHOLE = ("stage2", "stage1", "language")
 
 
 class Tee:
@@ -54,8 +56,11 @@ def main(argv: list[str] | None = None) -> int:
     a = _arguments(argv)
     began = time.monotonic()
     a.work.mkdir(parents=True, exist_ok=True)
-    sys.stderr = Tee(sys.stderr, a.work / "log.txt")  # type: ignore[assignment]
+    if not a.worker:  # whose stderr is the log already
+        sys.stderr = Tee(sys.stderr, a.work / "log.txt")  # type: ignore[assignment]
     try:
+        if a.detach and not a.worker:
+            return follow(a, sys.argv[1:] if argv is None else argv, began)
         return fire(a, began)
     except CadCoderError as error:
         _say(f"error: {error}")
@@ -66,9 +71,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def fire(a: argparse.Namespace, began: float) -> int:
     """Do one piece of the work; return the exit code."""
-    overrides = [f"out={a.work / 'run'}", f"data.shards={a.work / 'meshes'}", *a.overrides]
-    recipe = load_recipe(a.config, overrides)
-    deadline = began + 60 * a.minutes - a.reserve
+    recipe = _recipe(a)
+    deadline = float("inf") if a.worker else began + 60 * a.minutes - a.reserve
     builder = _build(a)
     _wait_for_meshes(a, builder, deadline)
     report = _read_report(a.work)
@@ -93,10 +97,76 @@ def fire(a: argparse.Namespace, began: float) -> int:
         state = str(stop)
     report |= {"state": state, "stages": _stages(recipe), "meshes": len(shard_files(a.work / "meshes"))}
     _write_report(a.work, report)
+    return 0 if a.worker else _end(a, state)
+
+
+def follow(a: argparse.Namespace, argv: list[str], began: float) -> int:
+    """Start a process that trains on when this one has ended, or find it; show its log until the time is up.
+
+    Raises:
+        ConfigError: if it fails.
+    """
+    deadline = began + 60 * a.minutes - a.reserve
+    recipe = _recipe(a)
+    log, note = a.work / "worker.log", a.work / "worker.pid"
+    shown = log.stat().st_size if log.exists() else 0
+    number = _running(note, "--worker")
+    if number is None:
+        command = [sys.executable, "-m", "train.offline.fire", *argv, "--worker"]
+        with log.open("a") as out:
+            number = subprocess.Popen(
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+            ).pid
+        note.write_text(str(number))
+        _say(f"training goes on in process {number}")
+    ended = False
+    while not ended and time.monotonic() < deadline:
+        ended = _ended(number)
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            lines.seek(shown)
+            sys.stderr.write(lines.read())
+            shown = lines.tell()
+        sys.stderr.flush()
+        time.sleep(0.0 if ended else 0.5)
+    state = str(_read_report(a.work).get("state", "begun")) if ended else "training goes on"
+    if ended and state != "done":
+        last = log.read_text(errors="replace").strip().splitlines()[-1:]
+        _end(a, state)
+        raise ConfigError(f"training ended early: {' '.join(last)}; the same command goes on from the last checkpoint")
+    if not ended:
+        _snapshot(recipe)
+    return _end(a, state)
+
+
+def _end(a: argparse.Namespace, state: str) -> int:
+    """Write the results; return the exit code."""
     sys.stderr.flush()
     results(a.work, a.out, int(a.part_size * MIB), a.files, int(a.total * MIB))
     _say(f"fire: {state}" + ("" if state == "done" else "; give the same command again"))
     return 0 if state == "done" else OutOfTime.exit_code
+
+
+def _recipe(a: argparse.Namespace) -> Recipe:
+    return load_recipe(a.config, [f"out={a.work / 'run'}", f"data.shards={a.work / 'meshes'}", *a.overrides])
+
+
+def _snapshot(recipe: Recipe) -> None:
+    """Write the checkpoint of the best weights so far; nothing before there are whole ones."""
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    from cadcoder.model.build import build_model, build_processor
+    from train.export import export
+    from train.run import read_prompt
+
+    run = Path(recipe.out)
+    best = next((run / n / "best.pt" for n in WHOLE if (run / n / "best.pt").exists()), None)
+    if best is None:
+        return
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
+    model = build_model(recipe.model, tokenizer)
+    model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))
+    export(recipe, model, build_processor(recipe.model, tokenizer), read_prompt(recipe.prompt), run)
 
 
 def results(work: Path, out: Path, part_size: int, files: int, total: int) -> list[Path]:
@@ -147,6 +217,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--evaluate", type=int, default=256, help="held-out parts a family (%(default)s)")
     parser.add_argument("--evaluation", type=float, default=75.0, help="seconds that it needs (%(default)s)")
     parser.add_argument("--measure", action=argparse.BooleanOptionalAction, default=True, help="measure the machine")
+    parser.add_argument("--detach", action="store_true", help="train in a process that goes on between the pieces")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of the recipe")
     return parser.parse_args(argv)
 
@@ -156,13 +228,9 @@ def _build(a: argparse.Namespace) -> int | None:
     note = a.work / "builder.pid"
     if len(shard_files(a.work / "meshes")) >= -(-a.parts // a.shard):
         return None
-    if note.exists():
-        number = int(note.read_text())
-        try:
-            if "train.offline.meshes" in Path(f"/proc/{number}/cmdline").read_text():
-                return number
-        except OSError:
-            pass
+    number = _running(note, "train.offline.meshes")
+    if number is not None:
+        return number
     command = [sys.executable, "-m", "train.offline.meshes", "--out", str(a.work / "meshes"), "--parts", str(a.parts)]
     command += ["--seed", str(a.seed), "--workers", str(a.workers), "--shard", str(a.shard)]
     with (a.work / "build.log").open("a") as log:
@@ -187,11 +255,24 @@ def _wait_for_meshes(a: argparse.Namespace, builder: int | None, deadline: float
     _say(f"meshes: {len(shard_files(folder))} shards are there")
 
 
+def _running(note: Path, word: str) -> int | None:
+    """Return the id of the process that a note names, if it runs and its command has the word in it."""
+    try:
+        number = int(note.read_text())
+        return number if word in Path(f"/proc/{number}/cmdline").read_text().split("\0") else None
+    except (OSError, ValueError):
+        return None
+
+
 def _ended(number: int) -> bool:
     try:
         return os.waitpid(number, os.WNOHANG) != (0, 0)
     except ChildProcessError:
-        return not Path(f"/proc/{number}").exists()
+        pass
+    try:
+        return not Path(f"/proc/{number}/cmdline").read_bytes()  # empty where it has ended and nobody has looked
+    except OSError:
+        return True
 
 
 def _stop(builder: int | None) -> None:
@@ -267,7 +348,7 @@ def _model(work: Path) -> Path | None:
 def _start(work: Path) -> Path | None:
     """Return an archive of the last whole model in single precision, to go on from elsewhere."""
     run = work / "run"
-    for name in ("stage2", "stage1", "language"):
+    for name in WHOLE:
         if (run / name / "best.pt").exists():
             held = {"start/weights.pt": run / name / "best.pt", "start/tokenizer": run / "tokenizer"}
             return _tar(work / "start.tar", held)

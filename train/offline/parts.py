@@ -23,7 +23,7 @@ def split(files: list[Path], out: Path, part_size: int) -> list[Path]:
 
     Args:
         files: with different names.
-        out: the folder; parts that lie there are overwritten.
+        out: the folder; the parts of an earlier time are removed.
         part_size: most bytes of a part.
 
     Raises:
@@ -34,6 +34,10 @@ def split(files: list[Path], out: Path, part_size: int) -> list[Path]:
     if faulty or part_size < 1:
         raise InputError(f"these cannot be cut into parts: {', '.join(faulty) or f'parts of {part_size} bytes'}")
     out.mkdir(parents=True, exist_ok=True)
+    if (out / INDEX).is_file():
+        for entry in json.loads((out / INDEX).read_text()).values():
+            for part in entry["parts"]:
+                (out / part["name"]).unlink(missing_ok=True)
     index: dict[str, Any] = {}
     written = []
     for file in files:

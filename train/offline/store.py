@@ -49,7 +49,7 @@ class Store:
         self.folder, self.encode, self.max_tokens, self.eos, self.device = folder, encode, max_tokens, eos, device
         self.names: list[str] = []
         self._read: dict[str, Future[tuple[Packed, Array, Array]]] = {}
-        self._reader = ThreadPoolExecutor(2)
+        self._reader = ThreadPoolExecutor(4)
         self.meshes: Meshes | None = None
         self.ids = torch.empty(0, dtype=torch.int32, device=device)
         self.offsets = torch.zeros(1, dtype=torch.int64, device=device)
