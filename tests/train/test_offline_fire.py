@@ -50,7 +50,7 @@ def bare(tmp_path_factory) -> dict[str, Path | dict[str, str]]:
     )
     script = folder / "kit" / "fire.sh"
     # The script sets PYTHONPATH itself; what hides comes with it.
-    script.write_text(script.read_text().replace('PYTHONPATH="$here', f'PYTHONPATH="{hidden}:$here'))
+    script.write_text(script.read_text().replace('PYTHONPATH="$work', f'PYTHONPATH="{hidden}:$work'))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(folder), "WORK": str(folder / "work"), "OMP_NUM_THREADS": "1"}
     return {"folder": folder, "environment": environment}
@@ -76,6 +76,10 @@ def pieces(bare):
     early = {p.name for p in (folder / "out").iterdir()}
     shutil.rmtree(folder / "out")
     second = _fire(bare, "--detach", "--minutes", "0")
+    # The kit comes again, as it does where every piece brings its files anew.
+    shutil.move(folder / "kit", folder / "old")
+    shutil.copytree(folder / "old", folder / "kit")
+    shutil.rmtree(folder / "old")
     third = _fire(bare, "--detach", "--minutes", "9", "--part-size", "0.12")
     return first, early, second, third
 

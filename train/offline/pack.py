@@ -8,6 +8,7 @@ The kit runs there with ``sh KIT/fire.sh``; its options are those of :mod:`train
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -26,12 +27,15 @@ _FIRE = """#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 work=${WORK:-/tmp/offline}
 mkdir -p "$work" || exit 1
-for wheel in "$here"/wheels/*.whl; do
-  [ -e "$wheel" ] || continue
-  [ -e "$work/site/.$(basename "$wheel")" ] && continue
-  python3 -m zipfile -e "$wheel" "$work/site" && : > "$work/site/.$(basename "$wheel")" || exit 1
-done
-cd "$here" && PYTHONUNBUFFERED=1 PYTHONPATH="$here:$work/site" exec python3 -m train.offline.fire --work "$work" "$@"
+# Processes that go on between the pieces need code that stays, wherever the kit comes to lie next time.
+if ! cmp -s "$here/STAMP" "$work/kit/STAMP"; then
+  rm -rf "$work/kit" "$work/site" && cp -R "$here" "$work/kit" || exit 1
+  for wheel in "$work"/kit/wheels/*.whl; do
+    [ ! -e "$wheel" ] || python3 -m zipfile -e "$wheel" "$work/site" || { rm -rf "$work/kit"; exit 1; }
+  done
+fi
+cd "$work/kit" || exit 1
+PYTHONUNBUFFERED=1 PYTHONPATH="$work/kit:$work/site" exec python3 -m train.offline.fire --work "$work" "$@"
 """
 
 
@@ -60,6 +64,10 @@ def pack(out: Path, wheels: Path | None = None, limit: int = LIMIT) -> int:
     (out / "wheels").mkdir()
     for wheel in found:
         shutil.copy2(wheel, out / "wheels")
+    digest = hashlib.sha256()
+    for path in sorted(p for p in out.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(out)}\n".encode() + path.read_bytes())
+    (out / "STAMP").write_text(f"{digest.hexdigest()}\n")
     size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     if size > limit:
         raise ConfigError(f"the kit has {size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} that may be carried")
