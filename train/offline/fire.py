@@ -15,19 +15,15 @@ import os
 import platform
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 from cadcoder.errors import CadCoderError, ConfigError
 from train.config import OutOfTime, Recipe, load_recipe
+from train.loop import say
 from train.offline.meshes import SHARD, shard_files
-from train.offline.parts import split
-
-MIB = 2**20
-#: The stages whose weights are those of the whole model, the last first.
-WHOLE = ("stage2", "stage1", "language")
+from train.offline.results import MIB, results, snapshot
 
 
 class Tee:
@@ -63,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             return follow(a, sys.argv[1:] if argv is None else argv, began)
         return fire(a, began)
     except CadCoderError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return error.exit_code
     finally:
         sys.stderr.flush()
@@ -118,7 +114,7 @@ def follow(a: argparse.Namespace, argv: list[str], began: float) -> int:
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
             ).pid
         note.write_text(str(number))
-        _say(f"training goes on in process {number}")
+        say(f"training goes on in process {number}")
     ended = False
     while not ended and time.monotonic() < deadline:
         ended = _ended(number)
@@ -134,7 +130,7 @@ def follow(a: argparse.Namespace, argv: list[str], began: float) -> int:
         _end(a, state)
         raise ConfigError(f"training ended early: {' '.join(last)}; the same command goes on from the last checkpoint")
     if not ended:
-        _snapshot(recipe)
+        snapshot(recipe)
     return _end(a, state)
 
 
@@ -142,59 +138,12 @@ def _end(a: argparse.Namespace, state: str) -> int:
     """Write the results; return the exit code."""
     sys.stderr.flush()
     results(a.work, a.out, int(a.part_size * MIB), a.files, int(a.total * MIB))
-    _say(f"fire: {state}" + ("" if state == "done" else "; give the same command again"))
+    say(f"fire: {state}" + ("" if state == "done" else "; give the same command again"))
     return 0 if state == "done" else OutOfTime.exit_code
 
 
 def _recipe(a: argparse.Namespace) -> Recipe:
     return load_recipe(a.config, [f"out={a.work / 'run'}", f"data.shards={a.work / 'meshes'}", *a.overrides])
-
-
-def _snapshot(recipe: Recipe) -> None:
-    """Write the checkpoint of the best weights so far; nothing before there are whole ones."""
-    import torch
-    from transformers import PreTrainedTokenizerFast
-
-    from cadcoder.model.build import build_model, build_processor
-    from train.export import export
-    from train.run import read_prompt
-
-    run = Path(recipe.out)
-    best = next((run / n / "best.pt" for n in WHOLE if (run / n / "best.pt").exists()), None)
-    if best is None:
-        return
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
-    model = build_model(recipe.model, tokenizer)
-    model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))
-    export(recipe, model, build_processor(recipe.model, tokenizer), read_prompt(recipe.prompt), run)
-
-
-def results(work: Path, out: Path, part_size: int, files: int, total: int) -> list[Path]:
-    """Write what has been reached so far in parts; the most important first, the rest where there is room.
-
-    Args:
-        work: the work folder.
-        out: where the parts go.
-        part_size: most bytes of a part.
-        files: most files, the index among them.
-        total: most bytes of all.
-    """
-    run = work / "run"
-    chosen: list[Path] = []
-    for path in (work / "report.json", work / "log.txt", _model(work), _start(work)):
-        if path is None or not path.exists():
-            continue
-        if path.name == "log.txt":
-            path = _tail(path, work / "log-end.txt")
-        sizes = [p.stat().st_size for p in [*chosen, path]]
-        count = sum(max(1, -(-s // part_size)) for s in sizes) + 1
-        if count > files or sum(sizes) > total - MIB:
-            _say(f"results: {path.name} ({sizes[-1] / MIB:.1f} MiB) is left out: no room")
-            continue
-        chosen.append(path)
-    written = split(chosen, out, part_size)
-    _say(f"results: {len(written)} files of {run} in {out}")
-    return written
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -237,7 +186,7 @@ def _build(a: argparse.Namespace) -> int | None:
         # A session of its own: it goes on between the pieces where the machine lets it.
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     note.write_text(str(process.pid))
-    _say(f"meshes: {a.parts:,} parts by {a.workers} processes")
+    say(f"meshes: {a.parts:,} parts by {a.workers} processes")
     return process.pid
 
 
@@ -252,7 +201,7 @@ def _wait_for_meshes(a: argparse.Namespace, builder: int | None, deadline: float
         if time.monotonic() > deadline:
             raise ConfigError(f"only {len(shard_files(folder))} of {wanted} first shards in time; lower --first")
         time.sleep(0.1)
-    _say(f"meshes: {len(shard_files(folder))} shards are there")
+    say(f"meshes: {len(shard_files(folder))} shards are there")
 
 
 def _running(note: Path, word: str) -> int | None:
@@ -300,12 +249,12 @@ def _measure(recipe: Recipe, source: Any, report: dict[str, Any], work: Path) ->
     report["rates"] = {**found, "operations_per_sample": total, "pictures_per_second": rates, "same_on_both": same}
     report["rates"]["samples_per_second_at_most"] = found["operations_per_second"] / total
     _write_report(work, report)
-    _say(
+    say(
         f"measured: copy {found['bytes_per_second'] / 1e9:.0f} GB/s, bf16 {found['operations_per_second'] / 1e12:.1f} "
         f"TFLOP/s; {total / 1e9:.2f} GFLOP a sample, so at most {found['operations_per_second'] / total:,.0f} samples/s"
     )
     figures = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
-    _say(f"measured: {100 * same:.3f} % of pixels as a CPU draws them; pictures/s: {figures}")
+    say(f"measured: {100 * same:.3f} % of pixels as a CPU draws them; pictures/s: {figures}")
 
 
 def _evaluate(recipe: Recipe, source: Any, folder: Path, report: dict[str, Any], parts: int) -> None:
@@ -317,7 +266,7 @@ def _evaluate(recipe: Recipe, source: Any, folder: Path, report: dict[str, Any],
     pool = source.pool("stage2", recipe.seed, recipe.stage2, tokenizer, device)
     report["held_out"] = evaluate(recipe, answers, pool, tokenizer, parts)
     for name, row in report["held_out"].items():
-        _say(f"held out, {name}: valid {row['valid']:.3f}, IoU {row['iou_best']:.3f} +- {row['error']:.3f}")
+        say(f"held out, {name}: valid {row['valid']:.3f}, IoU {row['iou_best']:.3f} +- {row['error']:.3f}")
 
 
 def _stages(recipe: Recipe) -> dict[str, Any]:
@@ -337,37 +286,8 @@ def _machine(recipe: Recipe) -> dict[str, Any]:
     device = pick_device(recipe.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
-    _say(f"on {name}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}")
+    say(f"on {name}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}")
     return {"device": name, "cores": len(os.sched_getaffinity(0)), **versions, "transformers": transformers.__version__}
-
-
-def _model(work: Path) -> Path | None:
-    return _tar(work / "model.tar", {"model": work / "run" / "model"})
-
-
-def _start(work: Path) -> Path | None:
-    """Return an archive of the last whole model in single precision, to go on from elsewhere."""
-    run = work / "run"
-    for name in WHOLE:
-        if (run / name / "best.pt").exists():
-            held = {"start/weights.pt": run / name / "best.pt", "start/tokenizer": run / "tokenizer"}
-            return _tar(work / "start.tar", held)
-    return None
-
-
-def _tar(path: Path, held: dict[str, Path]) -> Path | None:
-    if not all(p.exists() for p in held.values()):
-        return None
-    with tarfile.open(path, "w") as archive:
-        for name, source in held.items():
-            archive.add(source, name)
-    return path
-
-
-def _tail(log: Path, to: Path, most: int = 400_000) -> Path:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    to.write_text(text[-most:], encoding="utf-8")
-    return to
 
 
 def _read_report(work: Path) -> dict[str, Any]:
@@ -379,10 +299,6 @@ def _write_report(work: Path, report: dict[str, Any]) -> None:
     partial = work / "report.json.partial"
     partial.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
     os.replace(partial, work / "report.json")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
