@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from cadcoder.errors import InputError
 from cadcoder.render.camera import GENCAD, Camera
+from cadcoder.render.segment import foreground
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -131,40 +132,6 @@ def observe(
         seams=framed or (not steps and is_render(image, mask)),
         light="none" if drawing else "camera" if framed else "free",
     )
-
-
-def foreground(image: npt.NDArray[np.uint8]) -> Mask:
-    """Return what differs from the background, which is taken to be a quadratic surface through the border.
-
-    Args:
-        image: (H, W, 3) uint8.
-    """
-    h, w = image.shape[:2]
-    band = max(2, min(h, w) // 40)
-    frame = np.ones((h, w), dtype=bool)
-    frame[band:-band, band:-band] = False
-    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    x, y = x / w * 2 - 1, y / h * 2 - 1
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
-    seen, at = image[frame].astype(np.float32), terms[frame]
-    keep = np.ones(len(at), dtype=bool)
-    for _ in range(3):  # the part may touch the border: leave out what does not fit
-        coefficients = np.linalg.lstsq(at[keep], seen[keep], rcond=None)[0]
-        off = np.abs(seen - at @ coefficients).max(axis=1)
-        keep = off <= max(6.0, 3.0 * float(np.median(off)))
-        if keep.sum() < 20:
-            break
-    noise = float(np.percentile(off[keep], 95)) if keep.any() else 0.0
-    difference = np.abs(image.astype(np.float32) - terms @ coefficients).max(axis=-1)
-    mask = difference > max(14.0, 2.5 * noise)
-    if noise > 3.0:
-        mask = ndimage.binary_opening(ndimage.binary_closing(mask, iterations=2), iterations=1)
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count > 1:
-        areas = np.bincount(labels.ravel())
-        areas[0] = 0
-        mask = (areas >= max(4, 0.01 * areas.max()))[labels]
-    return np.asarray(mask, dtype=bool)
 
 
 def looks_framed(image: npt.NDArray[np.uint8], mask: Mask) -> bool:
