@@ -106,7 +106,8 @@ def _differences(solid: SolidLike, seen: Observation, camera: Camera) -> npt.NDA
     areas = (seen.mask & drawn.mask, seen.mask & ~drawn.mask, drawn.mask & ~seen.mask)
     for area, colour in zip(areas, AREAS, strict=True):
         sheet[area] = colour
-    ours, theirs = (_spots(points, sheet.shape[:2]) for points in (drawn.points, seen.points))
+    # On the silhouette's border edges do not count: the areas tell.
+    ours, theirs = (_spots(edges.points[edges.weights > 0.5], sheet.shape[:2]) for edges in (drawn, seen))
     far_ours, far_theirs = (ndimage.distance_transform_edt(~spots) > NEAR for spots in (ours, theirs))
     sheet[(ours & ~far_theirs) | (theirs & ~far_ours)] = EDGES[0]
     sheet[ndimage.binary_dilation(theirs & far_ours)] = EDGES[1]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FLAT_VIEW = 4.0
 #: The widest field of view, and that of the grid's cameras.
 WIDEST_VIEW, GRID_VIEW = 75.0, 25.0
+#: What a degree of roll costs in likeness, and in a render a degree of the field of view.
+ROLL_COST, VIEW_COST = 0.001, 0.0015
 #: Elevations of the grid in degrees, and how many azimuths each has.
 GRID_RINGS = ((-18, 12), (8, 12), (30, 12), (54, 8), (78, 4))
 
@@ -169,7 +171,18 @@ def seen_by(part: Drawable, view: Observation, camera: Camera) -> float:
     from cadcoder.render.compare import compare, draw_part
 
     posed = view if camera is view.camera else replace(view, camera=camera)
-    return compare(posed, draw_part(part, posed)).total
+    return compare(posed, draw_part(part, posed)).total - camera_cost(view, camera)
+
+
+def camera_cost(view: Observation, camera: Camera) -> float:
+    """Return what a camera costs in likeness: cameras are held upright, and renders have no perspective, as a rule.
+
+    Without that, a part's proportions and the field of view could make up for each other.
+    """
+    if not camera.tight:
+        return 0.0
+    roll = abs((camera.roll + 90.0) % 180.0 - 90.0)
+    return ROLL_COST * roll + (VIEW_COST * (camera.field_of_view or 0.0) if view.seams else 0.0)
 
 
 def other_cameras(view: Observation) -> list[Camera]:

@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from cadcoder.cli.batch import Job, plan, run_jobs
+from cadcoder.cli.batch import EXPLAIN, Job, plan, run_jobs
 from cadcoder.cli.console import Console
 from cadcoder.errors import InputError, NoValidScript
 from cadcoder.pipeline import Options, Pipeline
@@ -116,3 +118,39 @@ def test_none_that_runs(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp
     assert rows[0]["candidates"][0]["outcome"] == "exception"  # type: ignore[index]
     assert run_jobs(pipeline, [job, job], Options(), Console(quiet=True), True, lambda job, row: None) == 3
     assert not (tmp_path / "a.py").exists()
+
+
+def test_several_pictures_of_one_part_are_one_job(tmp_path: Path, folder: Path) -> None:
+    (job,), several = plan([str(folder)], str(tmp_path / "part.py"), {}, False, one_part=True)
+    assert not several
+    assert job.script == tmp_path / "part.py"
+    assert [Path(s).stem for s in job.sources] == ["guide_rail", "spacer_ring"]
+    job.load()
+    assert len(job.item) == len(job.images) == 2
+    with pytest.raises(InputError, match="1 to 8 pictures"):
+        plan([str(folder / "spacer_ring.png")] * 9, None, {}, False, one_part=True)
+    with pytest.raises(InputError, match="the picture itself"):
+        pictures = [str(folder / f"{name}.png") for name in ("guide_rail", "spacer_ring")]
+        plan(pictures, str(folder / "spacer_ring.png"), {}, False, one_part=True)
+
+
+def test_explained_beside_the_script(pipeline: Pipeline, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    jobs, several = plan([str(folder)], str(out), {EXPLAIN: str(out)}, False)
+    assert (
+        run_jobs(pipeline, jobs, Options(effort=1, style="plain"), Console(True), several, lambda job, row: None) == 0
+    )
+    assert sorted(p.name for p in out.iterdir()) == [
+        "guide_rail.explain.png",
+        "guide_rail.py",
+        "spacer_ring.explain.png",
+        "spacer_ring.py",
+    ]
+    sheet = np.asarray(Image.open(out / "spacer_ring.explain.png").convert("RGB"))
+    assert sheet.shape[1] > 4 * 400
+    # The part is found: next to nothing of the last panel is red or blue.
+    first, last = sheet[:, :420].astype(int), sheet[:, -405:].astype(int)
+    assert (first.min(axis=2) < 200).mean() > 0.05
+    assert ((last.max(axis=2) - last.min(axis=2)) > 60).mean() < 0.006
+    with pytest.raises(InputError, match="standard input is read but once"):
+        plan(["-", str(folder / "spacer_ring.png")], str(out), {EXPLAIN: str(out)}, False)
