@@ -66,11 +66,13 @@ def _from_the_corner(bank: Bank, views: Views) -> list[Guess]:
     (view,) = views
     upright, below = describe_observation(view), describe_turned(view)
     cameras = other_cameras(view)
-    found = [_guess(text, views, (cameras[0],)) for text in bank.nearest(upright, DRAWN)]
-    if bank.distance(below) < bank.distance(upright):
-        turned = [_guess(text, views, (cameras[1],)) for text in bank.nearest(below, DRAWN_TURNED)]
-        found += [replace(guess, likeness=guess.likeness - BELOW_COST) for guess in turned if guess]
-    return [guess for guess in found if guess]
+    found = [guess for text in bank.nearest(upright, DRAWN) if (guess := _guess(text, views, (cameras[0],)))]
+    if bank.distance(below) >= bank.distance(upright):
+        return found
+    turned = [guess for text in bank.nearest(below, DRAWN_TURNED) if (guess := _guess(text, views, (cameras[1],)))]
+    best, best_below = (max((guess.likeness for guess in some), default=0.0) for some in (found, turned))
+    # Among the starts of a picture from above, those from below would only take others' places.
+    return found + turned if best_below > best + BELOW_COST else found
 
 
 def _from_anywhere(bank: Bank, seen: ViewBank, views: Views) -> list[Guess]:

@@ -56,7 +56,7 @@ def test_a_picture_from_anywhere_finds_its_program_and_camera(bank: Bank, path: 
         picture = render_view(build(parse(bank.texts[row])), pose.camera())
         guesses = retrieve(str(path), (observe(picture, framed=False),), 5)
         assert guesses == sorted(guesses, key=lambda guess: -guess.likeness)
-        found += guesses[0].likeness > 0.9
+        found += guesses[0].likeness > 0.85
         near += bank.texts[row] in [guess.code for guess in guesses]
         assert len(guesses[0].cameras) == 1
     assert found >= 6
