@@ -3,9 +3,10 @@
 ``python -m eval.pictures --data FOLDER [--model NAME|DIR] [--candidates 8] [--out rows.jsonl]``
 
 The folder holds ``samples.jsonl``: rows with ``id``, ``image`` and ``step`` (paths relative to it), the layout of
-the GenCAD-Code development samples. Five figures a picture: the greedy script; the greedy script fitted; the best of
-N by drawing and comparing; that, fitted, which is what ``cadcoder generate --candidates N`` prints; and the best that
-was among the N by the truth itself, which no method can know.
+the GenCAD-Code development samples; ``images`` in place of ``image`` is a list, several pictures of one part
+(:mod:`dataset_build.families` writes both). Five figures a part: the greedy script of the first picture; the greedy
+scripts fitted; the best of N by drawing and comparing; that, fitted, which is what ``cadcoder generate --candidates
+N`` prints; and the best that was among the N by the truth itself, which no method can know.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def measure(data: Path, model: str, n: int, seed: int, out: Path | None) -> list
     index = data / "samples.jsonl"
     try:
         samples = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines() if line.strip()]
-        items = [(s["id"], data / s["image"], data / s["step"]) for s in samples]
+        items = [(s["id"], [data / one for one in s.get("images") or [s["image"]]], data / s["step"]) for s in samples]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{index} cannot be read as samples with id, image and step: {error}") from None
     settings = {
@@ -66,14 +67,14 @@ def measure(data: Path, model: str, n: int, seed: int, out: Path | None) -> list
     with Pipeline(model) as pipeline:
         truths = [read_solid(step) for _, _, step in items]
         start = time.perf_counter()
-        for row, (_, image, _), truth in zip(rows, items, truths, strict=True):
+        for row, (_, images, _), truth in zip(rows, items, truths, strict=True):
             # Straight from the model: the pipeline would sample again where the first script does not run.
-            (code,) = pipeline.drafter.candidates(load(image), n=1, seed=seed)
+            (code,) = pipeline.drafter.candidates(load(images[0]), n=1, seed=seed)
             row["greedy"] = measured(pipeline.run(code), truth) | {"code": code}
         _say("greedy", start, len(items))
         for stage, options in settings.items():
             start = time.perf_counter()
-            parts = pipeline.generate_many([image for _, image, _ in items], options)
+            parts = pipeline.generate_many([images for _, images, _ in items], options)
             for row, truth, (_, part) in zip(rows, truths, parts, strict=True):
                 row[stage] = _row(part, truth)
                 if stage == "best of N" and not isinstance(part, CadCoderError):
