@@ -90,7 +90,7 @@ class Part:
         style: how the script is written (``editable``, ``plain`` or ``raw``), which may be a plainer one than
             was asked for where that one could not be proven equal.
         candidates: everything that the model wrote for the picture, in order, without repetitions.
-        chosen: index into ``candidates``.
+        chosen: index into ``candidates``; None where none of them runs and a program of the bank was taken.
         origin: whose the script's structure is: ``model``, ``bank`` (a program of the checkpoint's bank was fitted to
             the picture) or ``shape`` (a simple shape was).
         model: name of the model.
@@ -108,7 +108,7 @@ class Part:
     likeness: float | None = None
     style: str = "raw"
     candidates: tuple[Candidate, ...] = ()
-    chosen: int = 0
+    chosen: int | None = 0
     origin: Origin = "model"
     model: str = ""
     seed: int = 0

@@ -287,24 +287,26 @@ class Pipeline:
     ) -> Part:
         """Run the scripts, sample more where none runs, and finish the one most like the pictures."""
         tried = self._judge(codes, views, {}, options)
-        rounds = 0
+        # With a bank there is something to hand over already.
+        rounds = 0 if nearest is None else MORE_ROUNDS
         while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
             rounds += 1
             n = max(MORE_CANDIDATES, options.candidates)
             more = self._draft(images, n, options.seed + rounds, options)
             tried = self._judge([code for written in more for code in written], views, tried, options)
         candidates = tuple(tried.values())
-        if not any(c.solid for c in candidates):
-            raise NothingRuns(candidates)
+        retrieved = nearest.result() if nearest is not None else []
         scores = [c.likeness or 0.0 if c.solid else -1.0 for c in candidates]
-        chosen = scores.index(max(scores))
-        best = candidates[chosen]
-        assert best.solid is not None
-        draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
+        chosen: int | None = scores.index(max(scores))
+        best: Candidate | None = candidates[chosen or 0]
         origin: Origin = "model"
+        if best is None or best.solid is None:  # a program of the bank still does
+            chosen, best, origin = None, self._first_that_runs(retrieved, options), "bank"
+        if best is None or best.solid is None:
+            raise NothingRuns(candidates)
+        draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
         if options.fits:
-            retrieved = nearest.result() if nearest is not None else []
-            draft, seen, first, origin = self._refine(draft, best, views, candidates, retrieved, options)
+            draft, seen, first, origin = self._refine(draft, best, origin, views, candidates, retrieved, options)
         size = options.size if isinstance(options.size, Size) else None
         done = finish(draft, options.style, size, functools.partial(self._run, options))
         return Part(
@@ -323,6 +325,15 @@ class Pipeline:
             first=first,
             run=self.run,
         )
+
+    def _first_that_runs(self, guesses: Sequence[Guess], options: Options) -> Candidate | None:
+        """Return the first of a few programs that the executor runs, None where none does."""
+        for guess in guesses[:MORE_CANDIDATES]:
+            outcome = self._run(options, guess.code)
+            solid = solid_of(outcome)
+            if solid is not None:
+                return Candidate(guess.code, outcome, solid, guess)
+        return None
 
     def _judge(
         self, codes: Sequence[str], views: Views, known: dict[str, Candidate], options: Options
@@ -344,6 +355,7 @@ class Pipeline:
         self,
         draft: Draft,
         best: Candidate,
+        whose: Origin,
         views: Views,
         candidates: Sequence[Candidate],
         retrieved: Sequence[Guess],
@@ -375,7 +387,7 @@ class Pipeline:
                     origin = "model" if fit.start in {guess.code for guess in running} else "bank"
                 fitted = Draft(fit.code, outcome, solid, "plain", draft.unit)
                 return fitted, better, starts.get(fit.start), origin
-        return draft, best.guess, best.guess, "model"
+        return draft, best.guess, best.guess, whose
 
     def close(self) -> None:
         """End the executor's children."""

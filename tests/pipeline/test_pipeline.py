@@ -282,6 +282,14 @@ def test_a_program_of_the_bank_is_fitted_where_the_model_knows_nothing(
     assert iou_best(found[True].solid, truth) > 0.9 > iou_best(found[False].solid, truth)
     with Pipeline(drafter, executor=executor, bank=tmp_path / "bank.npz") as pipeline:
         assert pipeline.generate(PICTURE, Options(refine=False)).origin == "model"
+    drafter.say([SYNTAX])  # nothing that runs: the bank still does, where it may be asked
+    with Pipeline(drafter, executor=executor, bank=tmp_path / "bank.npz") as pipeline:
+        part = pipeline.generate(PICTURE)
+        assert (part.origin, part.chosen, part.to_json()["chosen"]) == ("bank", None, None)
+        assert [c.outcome.status for c in part.candidates] == ["syntax_error"]
+        assert iou_best(part.solid, truth) > 0.9
+        with pytest.raises(NothingRuns):
+            pipeline.generate(PICTURE, Options(effort=0))
     (tmp_path / "bank.npz").write_bytes(b"")
     with (
         Pipeline(drafter, executor=executor, bank=tmp_path / "bank.npz") as pipeline,
