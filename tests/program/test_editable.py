@@ -74,7 +74,11 @@ def test_editable_text_reads_back_exactly_where_the_numbers_are_short(program):
     # Places on a ring and oblique planes have long numbers; rounding may have made loops cross.
     assume(all(standard_name(e.sketch.plane) for e in c.extrudes))
     assume(all(abs(round(v, 4) - v) < 1e-9 for e in c.extrudes for q in e.sketch.loops() for v in numbers(q)))
-    assume(difference(parse(emit(c)), c) < 1e-9)
+    try:  # circles that rounding made touch are no sketch any more
+        again = parse(emit(c))
+    except InputError:
+        assume(False)
+    assume(difference(again, c) < 1e-9)
     assert difference(canonical(parse(editable(c))), c) < 1e-9
 
 
