@@ -20,10 +20,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cadcoder import pictures
+from cadcoder.choose import Means, choose
 from cadcoder.errors import CadCoderError, InputError
 from cadcoder.options import EFFORT, Drafter, Options, Stopped
-from cadcoder.part import Candidate, NothingRuns, Origin, Part
-from cadcoder.rewrite import Draft, Style, finish, solid_of
+from cadcoder.part import Part
+from cadcoder.rewrite import Style
 from cadcoder.sizes import Size
 
 __all__ = ["Drafter", "Options", "Pipeline", "generate"]
@@ -31,13 +32,10 @@ __all__ = ["Drafter", "Options", "Pipeline", "generate"]
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cadcoder.geometry.solid import Solid
     from cadcoder.refine.poses import Guess, Views
     from cadcoder.render.observe import Observation
     from cadcoder.sandbox import Executor, Outcome
 
-#: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
-MORE_ROUNDS, MORE_CANDIDATES = 3, 4
 #: Scripts that the model writes at the same time (pictures times candidates).
 BATCH = 32
 #: Seconds and megabytes that one script may take.
@@ -243,7 +241,7 @@ class Pipeline:
         drafts = iter(self._draft(flat, options.candidates, options.seed, options))
         shared = (time.perf_counter() - start) / max(1, len(groups))
 
-        def choose(images: list[Image.Image], sight: _Sight, codes: Sequence[str]) -> Part:
+        def timed(images: list[Image.Image], sight: _Sight, codes: Sequence[str]) -> Part:
             began = time.perf_counter()
             part = self._choose(images, *sight, codes, options)
             return replace(part, seconds=shared + time.perf_counter() - began)
@@ -257,7 +255,7 @@ class Pipeline:
                 continue
             images = next(left)
             codes = [code for _ in images for code in next(drafts)]
-            started.append((item, self._chooser.submit(choose, images, sight, codes)))
+            started.append((item, self._chooser.submit(timed, images, sight, codes)))
         return started
 
     def _retrieve(self, views: Views, options: Options) -> Future[list[Guess]] | None:
@@ -285,109 +283,19 @@ class Pipeline:
         codes: Sequence[str],
         options: Options,
     ) -> Part:
-        """Run the scripts, sample more where none runs, and finish the one most like the pictures."""
-        tried = self._judge(codes, views, {}, options)
-        # With a bank there is something to hand over already.
-        rounds = 0 if nearest is None else MORE_ROUNDS
-        while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
-            rounds += 1
-            n = max(MORE_CANDIDATES, options.candidates)
-            more = self._draft(images, n, options.seed + rounds, options)
-            tried = self._judge([code for written in more for code in written], views, tried, options)
-        candidates = tuple(tried.values())
-        retrieved = nearest.result() if nearest is not None else []
-        scores = [c.likeness or 0.0 if c.solid else -1.0 for c in candidates]
-        chosen: int | None = scores.index(max(scores))
-        best: Candidate | None = candidates[chosen or 0]
-        origin: Origin = "model"
-        if best is None or best.solid is None:  # a program of the bank still does
-            chosen, best, origin = None, self._first_that_runs(retrieved, options), "bank"
-        if best is None or best.solid is None:
-            raise NothingRuns(candidates)
-        draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
-        if options.fits:
-            draft, seen, first, origin = self._refine(draft, best, origin, views, candidates, retrieved, options)
-        size = options.size if isinstance(options.size, Size) else None
-        done = finish(draft, options.style, size, functools.partial(self._run, options))
-        return Part(
-            code=done.code,
-            solid=done.solid,
-            outcome=done.outcome,
-            unit=done.unit,
-            likeness=seen.likeness if seen else None,
-            style=done.style,
-            candidates=candidates,
-            chosen=chosen,
-            origin=origin,
-            model=self.model_name,
-            seed=options.seed,
-            cameras=seen.cameras if seen else (),
-            first=first,
-            run=self.run,
+        """Return the part that some pictures show."""
+        run = functools.partial(self._run, options)
+
+        def more(n: int, seed: int) -> list[str]:
+            return [code for written in self._draft(images, n, seed, options) for code in written]
+
+        means = Means(
+            run=run,
+            run_all=lambda texts: self._pool.map(run, texts),
+            ask=functools.partial(self._ask, options),
+            draft=more,
         )
-
-    def _first_that_runs(self, guesses: Sequence[Guess], options: Options) -> Candidate | None:
-        """Return the first of a few programs that the executor runs, None where none does."""
-        for guess in guesses[:MORE_CANDIDATES]:
-            outcome = self._run(options, guess.code)
-            solid = solid_of(outcome)
-            if solid is not None:
-                return Candidate(guess.code, outcome, solid, guess)
-        return None
-
-    def _judge(
-        self, codes: Sequence[str], views: Views, known: dict[str, Candidate], options: Options
-    ) -> dict[str, Candidate]:
-        """Return the candidates by text, those known first; each text runs once."""
-        texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
-        judged = dict(known)
-        asked: dict[str, Future[Guess]] = {}
-        for text, outcome in zip(texts, self._pool.map(functools.partial(self._run, options), texts), strict=True):
-            solid: Solid | None = solid_of(outcome)
-            judged[text] = Candidate(text, outcome, solid, None)
-            if solid is not None:
-                asked[text] = self._ask(options, "likeness", text, solid, views)
-        for text, guess in asked.items():
-            judged[text] = replace(judged[text], guess=guess.result())
-        return judged
-
-    def _refine(
-        self,
-        draft: Draft,
-        best: Candidate,
-        whose: Origin,
-        views: Views,
-        candidates: Sequence[Candidate],
-        retrieved: Sequence[Guess],
-        options: Options,
-    ) -> tuple[Draft, Guess | None, Guess | None, Origin]:
-        """Return what can be fitted best to the pictures, where that beats the draft, and where it comes from.
-
-        Returns:
-            The script to hand over, how it looks, the guess that it was fitted from, and whose that was.
-        """
-        from cadcoder.refine import refine
-
-        running = [c.guess for c in candidates if c.guess is not None]
-        guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
-        likeness = best.likeness or 0.0
-        ask = functools.partial(self._ask, options)
-        found = refine(guesses, views, seed=options.seed, beat=likeness, submit=ask, effort=options.tries)
-        for fit in (found, *found.rest) if found is not None else ():
-            outcome = self._run(options, fit.code)
-            solid = solid_of(outcome)
-            if solid is None:
-                continue
-            posed = tuple(replace(view, camera=camera) for view, camera in zip(views, fit.cameras, strict=True))
-            better: Guess = self._ask(options, "likeness", fit.code, solid, posed, search=False).result()
-            if better.likeness > likeness:
-                starts = {guess.code: guess for guess in reversed(guesses)}
-                origin: Origin = "shape"
-                if fit.start in starts:
-                    origin = "model" if fit.start in {guess.code for guess in running} else "bank"
-                fitted = Draft(fit.code, outcome, solid, "plain", draft.unit)
-                return fitted, better, starts.get(fit.start), origin
-        return draft, best.guess, best.guess, whose
+        return replace(choose(codes, views, nearest, means, options), model=self.model_name, run=self.run)
 
     def close(self) -> None:
         """End the executor's children."""

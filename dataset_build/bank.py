@@ -24,10 +24,9 @@ import numpy.typing as npt
 from cadcoder.errors import CadCoderError, ConfigError
 from cadcoder.geometry.build import build
 from cadcoder.program import parse
-from cadcoder.refine.bank import VERSION, Bank, describe, describe_gencad, make_bank, principal
+from cadcoder.refine.bank import VERSION, Bank, describe_drawn, describe_gencad, make_bank, principal
 from cadcoder.refine.poses import GRID
 from cadcoder.refine.viewbank import ViewBank
-from cadcoder.render.compare import draw_part, observe
 from cadcoder.render.mesh import drawable
 from dataset_build.build import reporter
 
@@ -142,17 +141,11 @@ def build_views(bank: Bank, count: int, components: int = 32, workers: int = 1) 
 
 def _seen(codes: list[str]) -> npt.NDArray[np.float16]:
     """Return the descriptions (N, V, F) of scripts' drawings from the cameras of the grid."""
-    sheet = np.full((96, 96, 3), 255, dtype=np.uint8)
-    sheet[30:66, 20:76] = 128
-    view = replace(observe(sheet), edges="lines", seams=False)
     found = []
     for code in codes:
         part = drawable(build(parse(code), np.pi / 24), seams=False)
         for pose in GRID:
-            drawn = draw_part(part, replace(view, camera=pose.camera()))
-            edges = np.zeros(drawn.mask.shape, np.float32)
-            edges[tuple(drawn.points.T)] = drawn.weights
-            found.append(describe(drawn.mask, edges).astype(np.float16))
+            found.append(describe_drawn(part, pose.camera()).astype(np.float16))
     return np.stack(found).reshape(len(codes), len(GRID), -1)
 
 

@@ -16,10 +16,11 @@ V, K) int8 of the drawings from the V cameras of :data:`cadcoder.refine.poses.GR
 
 from __future__ import annotations
 
+import functools
 import lzma
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ from cadcoder.errors import InputError
 from cadcoder.refine.viewbank import ViewBank
 
 if TYPE_CHECKING:
+    from cadcoder.render.camera import Camera
+    from cadcoder.render.compare import Drawn
+    from cadcoder.render.mesh import Drawable
     from cadcoder.render.observe import Observation
 
 Floats = npt.NDArray[np.float32]
@@ -136,11 +140,28 @@ def load_bank(path: Path) -> Bank:
     return bank
 
 
-def describe_observation(observation: Observation) -> Floats:
+def describe_observation(observation: Observation | Drawn) -> Floats:
     """Return the description (2 * CELLS^2,) of a picture."""
     edges = np.zeros(observation.mask.shape, np.float32)
     edges[tuple(observation.points.T)] = observation.weights
     return describe(observation.mask, edges)
+
+
+def describe_drawn(part: Drawable, camera: Camera) -> Floats:
+    """Return the description (2 * CELLS^2,) of a part as a camera sees it, without seams."""
+    from cadcoder.render.compare import draw_part
+
+    return describe_observation(draw_part(part, replace(_blank_view(), camera=camera)))
+
+
+@functools.lru_cache(maxsize=1)
+def _blank_view() -> Observation:
+    """Return a view of nothing in particular."""
+    from cadcoder.render.compare import observe
+
+    sheet = np.full((96, 96, 3), 255, dtype=np.uint8)
+    sheet[30:66, 20:76] = 128
+    return replace(observe(sheet), edges="lines", seams=False)
 
 
 def describe_turned(observation: Observation) -> Floats:

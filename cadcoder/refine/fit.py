@@ -1,9 +1,9 @@
-"""Fit a script's numbers to a picture: pattern search over fast solids, drawn and compared.
+"""Fit the numbers of scripts to a picture, and say which script it becomes.
 
-A picture of a part is a measurement. The search moves one variable (or one shared length) at a time, keeps what makes
-the drawing more like the picture and shortens the steps that do not; it never returns anything worse than it was
-given, by its own measure. Its effort is counted in solids drawn, so that a seed gives the same script everywhere; the
-time limit is there for machines that are slow or busy.
+A picture of a part is a measurement. The search (:mod:`cadcoder.refine.search`) moves one variable (or one shared
+length) at a time, keeps what makes the drawing more like the picture and shortens the steps that do not; it never
+returns anything worse than it was given, by its own measure. Its effort is counted in solids drawn, so that a seed
+gives the same script everywhere; the time limit is there for machines that are slow or busy.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
-from cadcoder.program.types import Arc, Program
-from cadcoder.refine.numbers import Numbers
-from cadcoder.refine.poses import LAST_STEPS, Guess, Views, is_free, moved, posed_views, seen_by
+from cadcoder.refine.poses import Guess, Views, is_free, posed_views
+from cadcoder.refine.search import GOOD_ENOUGH, Judge, State, hop, rounded, search
 from cadcoder.refine.starts import simple_parts, varied
 from cadcoder.render.camera import Camera
 
 if TYPE_CHECKING:
     from cadcoder.render.compare import Observation
-    from cadcoder.render.mesh import Drawable
 
 #: Solids drawn for one script, and for each further one, unless told otherwise; 100 take about a second.
 TRIES, TRIES_MORE = 150, 50
@@ -35,25 +33,15 @@ TRIES, TRIES_MORE = 150, 50
 FITTED, FINALISTS, HEAT = 8, 2, 0.5
 #: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
 POOR, SIMPLE_TRIES = 0.88, 30
-#: First steps of a free camera in a fit: azimuth, elevation, roll, field of view in degrees.
-CAMERA_STEPS = (5.0, 4.0, 2.0, 8.0)
 #: What a free camera adds to the tries.
 TRIES_CAMERA = 1.0
 #: Longest side of what is returned, in the program's unit.
 LONGEST = 100.0
-#: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.
-FIRST_STEP, LEAST_FIRST_STEP, LAST_STEP = 0.12, 2.0, 0.2
-#: A gain in likeness smaller than this is noise of the drawing.
-LEAST_GAIN = 1e-5
-#: Hops out of local optima: how many at most, their size (of the logarithm), and the likeness that needs none.
-MOST_HOPS, HOP, GOOD_ENOUGH = 12, 0.3, 0.982
+#: Hops out of local optima at most.
+MOST_HOPS = 12
 #: What a number in a script costs in likeness when fits are ranked.
 NUMBER_COST = 5e-4
-#: An arc that rises less than this share of its chord is as good as a line.
-FLAT = 3e-3
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-#: Rounding to halves or whole numbers is kept where it costs less than this in likeness.
-ROUNDING_COST = 5e-4
 
 
 #: Asks for a job by name and returns its future result.
@@ -81,75 +69,6 @@ class Fit:
     start: str = ""
     cameras: tuple[Camera, ...] = ()
     rest: tuple[Fit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A script, the cameras that it is seen from, and how alike it and the pictures are then."""
-
-    likeness: float
-    code: str
-    cameras: tuple[Camera, ...]
-
-
-@dataclass
-class _Judge:
-    """Draws and compares, remembers what it has seen, and says when the effort is spent."""
-
-    views: Views
-    tries: int
-    deadline: float
-    bodies: int | None = None
-    seen: dict[tuple[str, tuple[Camera, ...]], float] = field(default_factory=dict)
-    tried: int = 0
-    _made: tuple[str, dict[bool, Drawable] | None] = ("", None)
-
-    @property
-    def spent(self) -> bool:
-        return self.tried >= self.tries or time.monotonic() > self.deadline
-
-    def score(self, code: str, cameras: tuple[Camera, ...]) -> float:
-        """Return how alike the drawings of a script and the pictures are, on average.
-
-        It is -1 where the script builds nothing, or a part in more pieces than the first one that was asked about: a
-        gap that hardly shows would otherwise be as good as a joint. OpenCascade makes no arc through three points on a
-        line, so that nearly flat ones count as nothing too.
-        """
-        key = code, cameras
-        if key not in self.seen:
-            self.tried += 1
-            if self._made[0] != code:
-                self._made = code, self._make(code)
-            parts = self._made[1]
-            if parts is None:
-                self.seen[key] = -1.0
-            else:
-                alike = [
-                    seen_by(parts[view.seams], view, camera) for view, camera in zip(self.views, cameras, strict=True)
-                ]
-                self.seen[key] = sum(alike) / len(alike)
-        return self.seen[key]
-
-    def _make(self, code: str) -> dict[bool, Drawable] | None:
-        """Return what a script builds, ready to be drawn with and without seams as the views need it."""
-        from cadcoder.geometry.build import build
-        from cadcoder.render.mesh import drawable
-
-        try:
-            program = parse(code)
-            if _has_flat_arc(program):
-                return None
-            solid = build(program, np.pi / 24)
-            # The quick question first; only where there are several surfaces do crumbs and cavities matter.
-            single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
-            pieces = 1 if single else solid.n_bodies
-            if self.bodies is None:
-                self.bodies = pieces
-            if pieces > self.bodies:
-                return None
-            return {seams: drawable(solid, seams=seams) for seams in {view.seams for view in self.views}}
-        except InputError:
-            return None
 
 
 def refine(
@@ -263,21 +182,21 @@ def fit(
         hops: how often the search may leave a local optimum.
     """
     views = views if isinstance(views, tuple) else (views,)
-    judge = _Judge(views, tries, time.monotonic() + seconds)
+    judge = Judge(views, tries, time.monotonic() + seconds)
     try:
         text = emit(parse(code), "plain", 0.01)
     except InputError:
         return None
     cameras = tuple(view.camera for view in views)
-    start = _State(judge.score(text, cameras), text, cameras)
+    start = State(judge.score(text, cameras), text, cameras)
     if start.likeness < 0:
         return None
     rng = np.random.default_rng(seed)
     best = start
     for tied in (True, False):
-        best = _search(best, tied, judge, rng)
-    best = _hop(best, judge, rng, hops)
-    best = _rounded(best, start.likeness, judge)
+        best = search(best, tied, judge, rng)
+    best = hop(best, judge, rng, hops)
+    best = rounded(best, start.likeness, judge)
     for state in (best, start):
         try:
             text = _rescaled(state.code)
@@ -287,92 +206,11 @@ def fit(
     return None
 
 
-def _has_flat_arc(program: Program) -> bool:
-    for extrude in program.extrudes:
-        for loop in extrude.sketch.loops():
-            for arc in loop.curves:
-                if isinstance(arc, Arc):
-                    (ax, ay), (bx, by), (cx, cy) = arc.start, arc.mid, arc.end
-                    chord2 = (cx - ax) ** 2 + (cy - ay) ** 2
-                    if abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) < FLAT * chord2:
-                        return True
-    return False
-
-
 def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:
     """Fit here and now."""
     done: Future[Any] = Future()
     done.set_result(fit(*args, **kwargs))
     return done
-
-
-def _search(best: _State, tied: bool, judge: _Judge, rng: np.random.Generator) -> _State:
-    """Return the best state by pattern search, with a step of its own for each number and each camera's angles.
-
-    Source: Hooke and Jeeves, Journal of the ACM 8 (1961), with steps that grow again after a success.
-    """
-    numbers = Numbers(best.code, tied)
-    lengths = len(numbers.values)
-    free = [i for i, view in enumerate(judge.views) if is_free(view)]
-    values = [*numbers.values, *[0.0] * (4 * len(free))]
-    steps = [max(LEAST_FIRST_STEP, FIRST_STEP * abs(v)) for v in numbers.values] + [*CAMERA_STEPS] * len(free)
-    least = [LAST_STEP] * lengths + [*LAST_STEPS] * len(free)
-    signs = [1.0] * len(values)
-    cameras = best.cameras
-
-    def state(values: list[float]) -> _State:
-        posed = list(cameras)
-        for k, i in enumerate(free):
-            by = values[lengths + 4 * k : lengths + 4 * k + 4]
-            posed[i] = moved(cameras[i], by) if any(by) else cameras[i]
-        text, at = numbers.text(values[:lengths]), tuple(posed)
-        return _State(judge.score(text, at), text, at)
-
-    while any(step >= last for step, last in zip(steps, least, strict=True)):
-        for i in rng.permutation(len(values)):
-            if steps[i] < least[i]:
-                continue
-            if judge.spent:
-                return best
-            for sign in (signs[i], -signs[i]):
-                other = values.copy()
-                other[i] += sign * steps[i]
-                now = state(other)
-                if now.likeness > best.likeness + LEAST_GAIN:
-                    best, values, signs[i] = now, other, sign
-                    steps[i] *= 1.5
-                    break
-            else:
-                steps[i] *= 0.4
-    return best
-
-
-def _hop(best: _State, judge: _Judge, rng: np.random.Generator, hops: int) -> _State:
-    """Leave a local optimum: shake some of the lengths, search again, and keep what is better."""
-    for _ in range(hops):
-        if best.likeness >= GOOD_ENOUGH or judge.spent:
-            break
-        numbers = Numbers(best.code)
-        shaken = rng.random(len(numbers.values)) < 0.6
-        factors = np.exp(rng.normal(0.0, HOP, len(numbers.values)) * shaken)
-        text = numbers.text([v * f for v, f in zip(numbers.values, factors.tolist(), strict=True)])
-        score = judge.score(text, best.cameras)
-        if score >= 0:
-            found = _search(_State(score, text, best.cameras), True, judge, rng)
-            if found.likeness > best.likeness + LEAST_GAIN:
-                best = found
-    return best
-
-
-def _rounded(best: _State, first: float, judge: _Judge) -> _State:
-    """Round the numbers as far as the picture does not mind: to whole numbers, halves or tenths."""
-    for step in (1.0, 0.5, 0.1):
-        numbers = Numbers(best.code)
-        text = numbers.text([max(round(v / step) * step, step) for v in numbers.values])
-        score = judge.score(text, best.cameras)
-        if score >= best.likeness - ROUNDING_COST and score > first:
-            return _State(score, text, best.cameras)
-    return best
 
 
 def _rescaled(code: str) -> str:

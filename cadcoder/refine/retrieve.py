@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cadcoder.errors import InputError
-from cadcoder.refine.bank import DRAWN, Bank, describe, describe_observation, describe_turned, load_bank
+from cadcoder.refine.bank import DRAWN, Bank, describe_drawn, describe_observation, describe_turned, load_bank
 from cadcoder.refine.poses import GRID, Guess, Views, find_camera, is_free, other_cameras, seen_by
 from cadcoder.refine.viewbank import ViewBank
 from cadcoder.render.camera import GENCAD, Camera
-from cadcoder.render.compare import draw_part, observe
 from cadcoder.render.mesh import Drawable, SolidLike, drawable
-from cadcoder.render.observe import Observation
 
 #: Nearest programs that are drawn for a picture seen from below, and for pictures from anywhere.
 DRAWN_TURNED, DRAWN_VIEWS = 30, 60
@@ -24,6 +22,8 @@ DRAWN_TURNED, DRAWN_VIEWS = 30, 60
 AIMED, AIMS = 8, 16
 #: Of how many guesses programs that are like them are looked for, how many for each, and how many are aimed.
 KIN, DRAWN_KIN, AIMED_KIN = 4, 40, 3
+#: The camera that the bank was drawn with.
+CORNER = replace(GENCAD, tight=True, aspect=None)
 #: Pictures are rather taken from above: from below a part must look more like it by this much.
 BELOW_COST = 0.03
 
@@ -95,24 +95,13 @@ def _akin(bank: Bank, found: Sequence[Guess], views: Views) -> list[Guess]:
         part = _drawn(guess.code, False)
         if part is None:
             continue
-        drawn = draw_part(part, _corner_view())
-        edges = np.zeros(drawn.mask.shape, np.float32)
-        edges[tuple(drawn.points.T)] = drawn.weights
-        for text in bank.nearest(describe(drawn.mask, edges), DRAWN_KIN):
+        for text in bank.nearest(describe_drawn(part, CORNER), DRAWN_KIN):
             if text not in known:
                 known.add(text)
                 if (other := _guess(text, views, guess.cameras)) is not None:
                     new[text] = other
     best = sorted(new.values(), key=lambda guess: -guess.likeness)
     return [*(aimed(guess, views) for guess in best[:AIMED_KIN]), *best[AIMED_KIN:]]
-
-
-@functools.lru_cache(maxsize=1)
-def _corner_view() -> Observation:
-    """Return a view of nothing in particular from the corner that the bank was drawn from."""
-    sheet = np.full((96, 96, 3), 255, dtype=np.uint8)
-    sheet[30:66, 20:76] = 128
-    return replace(observe(sheet), edges="lines", seams=False, camera=replace(GENCAD, tight=True, aspect=None))
 
 
 def _first_then_others(bank: Bank, views: Views) -> list[Guess]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cadcoder.cli.main import app
+
 SCRIPT = """import cadquery as cq
 
 result = cq.Workplane("XY").circle(40).circle(16).extrude(12)
@@ -57,3 +59,15 @@ def train_tiny(folder: Path, script: str) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_tiny(tmp_path_factory.mktemp("model") / "tiny", SCRIPT)
+
+
+def generate(capfd: pytest.CaptureFixture[str], model: Path, *args: str) -> tuple[int, str, str]:
+    """Run ``cadcoder generate`` without refinement; return the exit code, what went to stdout and to stderr."""
+    capfd.readouterr()
+    try:
+        app(["generate", "--model", str(model), "--device", "cpu", "--no-refine", *args])
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out, err = capfd.readouterr()
+    return code, out, err

@@ -5,23 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_parts import SCRIPT
-
-from cadcoder.cli.main import app
+from cli_parts import SCRIPT, generate
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PICTURE = EXAMPLES / "spacer_ring.png"
-
-
-def generate(capfd: pytest.CaptureFixture[str], model: Path, *args: str) -> tuple[int, str, str]:
-    capfd.readouterr()
-    try:
-        app(["generate", "--model", str(model), "--device", "cpu", "--no-refine", *args])
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, err = capfd.readouterr()
-    return code, out, err
 
 
 def test_the_draft_on_stderr_and_the_script_on_stdout(capfd: pytest.CaptureFixture[str], checkpoint: Path) -> None:

@@ -9,24 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_parts import SCRIPT, train_tiny
+from cli_parts import SCRIPT, generate, train_tiny
 
-from cadcoder.cli.main import app
 from cadcoder.geometry.read import read_solid
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PICTURE = EXAMPLES / "spacer_ring.png"
-
-
-def generate(capfd: pytest.CaptureFixture[str], model: Path, *args: str) -> tuple[int, str, str]:
-    capfd.readouterr()
-    try:
-        app(["generate", "--model", str(model), "--device", "cpu", "--no-refine", *args])
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, err = capfd.readouterr()
-    return code, out, err
 
 
 def test_the_script_and_nothing_else(capfd: pytest.CaptureFixture[str], checkpoint: Path, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 import cadcoder
+from cadcoder.choose import MORE_ROUNDS
 from cadcoder.errors import ConfigError, InputError, NoValidScript
 from cadcoder.geometry.build import build
 from cadcoder.geometry.metrics import iou_best
 from cadcoder.geometry.read import read_solid
 from cadcoder.part import NothingRuns, Part
-from cadcoder.pipeline import MORE_ROUNDS, Options, Pipeline
+from cadcoder.pipeline import Options, Pipeline
 from cadcoder.program import parse
 from cadcoder.refine.bank import describe_gencad, make_bank, principal
 from cadcoder.render.gencad import render_gencad

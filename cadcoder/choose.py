@@ -1,0 +1,156 @@
+"""Which script of a picture's candidates it becomes: run them all, compare, choose, fit, and finish.
+
+Nothing is chosen that has not been run: candidates that build nothing are dropped, the rest are drawn and compared with
+the pictures, and what a fit finds is run and compared once more, with the solid that the executor built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cadcoder.options import Options
+from cadcoder.part import Candidate, NothingRuns, Origin, Part
+from cadcoder.rewrite import Draft, finish, solid_of
+from cadcoder.sizes import Size
+
+if TYPE_CHECKING:
+    from cadcoder.geometry.solid import Solid
+    from cadcoder.refine.poses import Guess, Views
+    from cadcoder.sandbox import Outcome
+
+#: Where none of the candidates runs, so many more rounds are sampled, of at least this many each.
+MORE_ROUNDS, MORE_CANDIDATES = 3, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What choosing has at hand.
+
+    Attributes:
+        run: runs a script in the executor; with the kinds of files to export.
+        run_all: runs several at once.
+        ask: asks a fitter for a job by name (:mod:`cadcoder.refine.worker`).
+        draft: has the model write so many scripts more, from a seed.
+    """
+
+    run: Callable[..., Outcome]
+    run_all: Callable[[Sequence[str]], Iterable[Outcome]]
+    ask: Callable[..., Future[Any]]
+    draft: Callable[[int, int], Sequence[str]]
+
+
+def choose(
+    codes: Sequence[str], views: Views, nearest: Future[list[Guess]] | None, means: Means, options: Options
+) -> Part:
+    """Return the part that some pictures show, without the name of the model.
+
+    Args:
+        codes: what the model wrote, its best guess first.
+        views: what is seen in the pictures.
+        nearest: programs of the bank that look like them, the best first; None where there is no bank.
+        means: what is at hand.
+        options: how.
+
+    Raises:
+        NothingRuns: if nothing that was written or found runs.
+    """
+    tried = _judged(codes, views, {}, means)
+    # With a bank there is something to hand over already.
+    rounds = 0 if nearest is None else MORE_ROUNDS
+    while not any(c.solid for c in tried.values()) and rounds < MORE_ROUNDS:
+        rounds += 1
+        more = means.draft(max(MORE_CANDIDATES, options.candidates), options.seed + rounds)
+        tried = _judged(more, views, tried, means)
+    candidates = tuple(tried.values())
+    retrieved = nearest.result() if nearest is not None else []
+    scores = [c.likeness or 0.0 if c.solid else -1.0 for c in candidates]
+    chosen: int | None = scores.index(max(scores))
+    best: Candidate | None = candidates[chosen or 0]
+    origin: Origin = "model"
+    if best is None or best.solid is None:  # a program of the bank still does
+        chosen, best, origin = None, _first_that_runs(retrieved, means), "bank"
+    if best is None or best.solid is None:
+        raise NothingRuns(candidates)
+    draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
+    if options.fits:
+        running = [c.guess for c in candidates if c.guess is not None]
+        fitted = _fitted(best, views, running, retrieved, means, options)
+        if fitted is not None:
+            draft, seen, first, origin = fitted
+    done = finish(draft, options.style, options.size if isinstance(options.size, Size) else None, means.run)
+    return Part(
+        code=done.code,
+        solid=done.solid,
+        outcome=done.outcome,
+        unit=done.unit,
+        likeness=seen.likeness if seen else None,
+        style=done.style,
+        candidates=candidates,
+        chosen=chosen,
+        origin=origin,
+        seed=options.seed,
+        cameras=seen.cameras if seen else (),
+        first=first,
+    )
+
+
+def _first_that_runs(guesses: Sequence[Guess], means: Means) -> Candidate | None:
+    """Return the first of a few programs that the executor runs, None where none does."""
+    for guess in guesses[:MORE_CANDIDATES]:
+        outcome = means.run(guess.code)
+        solid = solid_of(outcome)
+        if solid is not None:
+            return Candidate(guess.code, outcome, solid, guess)
+    return None
+
+
+def _judged(codes: Sequence[str], views: Views, known: dict[str, Candidate], means: Means) -> dict[str, Candidate]:
+    """Return the candidates by text, those known first; each text runs once."""
+    texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
+    judged = dict(known)
+    asked: dict[str, Future[Guess]] = {}
+    for text, outcome in zip(texts, means.run_all(texts), strict=True):
+        solid: Solid | None = solid_of(outcome)
+        judged[text] = Candidate(text, outcome, solid, None)
+        if solid is not None:
+            asked[text] = means.ask("likeness", text, solid, views)
+    for text, guess in asked.items():
+        judged[text] = replace(judged[text], guess=guess.result())
+    return judged
+
+
+def _fitted(
+    best: Candidate,
+    views: Views,
+    running: Sequence[Guess],
+    retrieved: Sequence[Guess],
+    means: Means,
+    options: Options,
+) -> tuple[Draft, Guess, Guess | None, Origin] | None:
+    """Return what can be fitted best to the pictures, where that beats the best candidate.
+
+    Returns:
+        The script to hand over, how it looks, the guess that it was fitted from, and where that comes from.
+    """
+    from cadcoder.refine import refine
+
+    guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
+    likeness = best.likeness or 0.0
+    found = refine(guesses, views, seed=options.seed, beat=likeness, submit=means.ask, effort=options.tries)
+    for fit in (found, *found.rest) if found is not None else ():
+        outcome = means.run(fit.code)
+        solid = solid_of(outcome)
+        if solid is None:
+            continue
+        posed = tuple(replace(view, camera=camera) for view, camera in zip(views, fit.cameras, strict=True))
+        better: Guess = means.ask("likeness", fit.code, solid, posed, search=False).result()
+        if better.likeness > likeness:
+            starts = {guess.code: guess for guess in reversed(guesses)}
+            origin: Origin = "shape"
+            if fit.start in starts:
+                origin = "model" if fit.start in {guess.code for guess in running} else "bank"
+            return Draft(fit.code, outcome, solid, "plain"), better, starts.get(fit.start), origin
+    return None
