@@ -49,6 +49,7 @@ def warm_up() -> None:
 
     # OpenCascade waits for ever for threads that it may not create, and booleans ask for them unless told otherwise.
     OSD_ThreadPool.DefaultPool_s(1)
+    _make_one_plane_at_a_time()
     here = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="cadcoder-") as folder:
         os.chdir(folder)
@@ -66,6 +67,31 @@ def warm_up() -> None:
     gc.collect()
     gc.freeze()
     _use_huge_pages()
+
+
+#: The names that ``Plane.named`` knows (CadQuery's documentation, "Plane").
+_PLANES = ("XY", "YZ", "ZX", "XZ", "YX", "ZY", "front", "back", "left", "right", "top", "bottom")
+
+
+def _make_one_plane_at_a_time() -> None:
+    """Have ``Plane.named`` make the plane that is asked for; up to CadQuery 2.8 it makes all twelve, and drops eleven.
+
+    Every object on the stack of a Workplane asks for one, which is a quarter of what a script of the GenCAD-Code form
+    takes. The directions are CadQuery's own, asked for once; for any other name it is asked as before.
+    """
+    from cadquery import Plane
+
+    usual = Plane.named
+    directions = {}
+    for name in _PLANES:
+        plane = usual(name)
+        directions[name] = plane.xDir.toTuple(), plane.zDir.toTuple()
+
+    def named(cls: type[Plane], stdName: str, origin: Any = (0, 0, 0)) -> Plane:  # noqa: N803 - CadQuery's names
+        found = directions.get(stdName) if isinstance(stdName, str) else None
+        return usual(stdName, origin) if found is None else Plane(origin, *found)
+
+    Plane.named = classmethod(named)  # type: ignore[assignment]
 
 
 class _LateModule(types.ModuleType):
