@@ -29,6 +29,7 @@ from dataset_build import shards, sources
 from dataset_build.pool import Pool
 from dataset_build.readers.rejects import Reject
 from dataset_build.shards import Sample
+from dataset_build.wish import FAMILIES, Wish, read_wish
 
 #: Parts given to a worker at a time: large enough that sending costs nothing, small enough to share fairly.
 CHUNK = 50
@@ -48,7 +49,7 @@ def build_set(
     plan: dict[str, Any],
     workers: int = 2,
     shard_size: int = 2000,
-    images: bool = True,
+    images: bool | Wish = True,
     report: Report = lambda done: None,
 ) -> dict[str, Any]:
     """Build or complete a set; return its ``meta.json``.
@@ -59,7 +60,7 @@ def build_set(
         plan: what decides the content, for ``meta.json``; a build with another plan is not continued.
         workers: number of worker processes.
         shard_size: parts a shard (rejects count as parts, so a shard may hold fewer samples).
-        images: whether to draw.
+        images: whether to draw, or which pictures.
         report: called with the number of parts done, as they are done.
 
     Raises:
@@ -196,7 +197,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the synthesiser; another seed shares no sample (0)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
     parser.add_argument("--shard-size", type=int, default=2000, help="parts a shard (2000)")
-    parser.add_argument("--no-images", action="store_true", help="leave the pictures out")
+    parser.add_argument("--pictures", default="gencad", help=f"{' | '.join(FAMILIES)} | none, or several (gencad)")
+    parser.add_argument("--maps", default="", help="beside them: depth,normal,mask")
+    parser.add_argument("--no-images", action="store_true", help="the same as --pictures none")
     parser.add_argument("--no-box-check", action="store_true", help="keep parts whose box is not the one stated")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     return parser.parse_args(argv)
@@ -213,6 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         if faults:
             raise ConfigError("; ".join(faults))
+        wish = read_wish("none" if a.no_images else a.pictures, a.maps, a.seed)
         source = sources.find(a.source, a.input, a.count, a.seed, not a.no_box_check)
         plan = {
             "source": a.source,
@@ -220,13 +224,15 @@ def main(argv: list[str] | None = None) -> int:
             "seed": a.seed if a.source == "synthetic" else None,
             "input": a.input.name if a.input else None,
             "shard_size": a.shard_size,
-            "images": not a.no_images,
+            "images": bool(wish),
             "box_check": not a.no_box_check,
         }
+        if wish and not wish.plain():
+            plan |= {"pictures": list(wish.families), "maps": list(wish.maps), "pictures_seed": wish.seed}
         report, close = reporter(len(source), a.quiet)
         began = time.monotonic()
         try:
-            meta = build_set(source, a.out, plan, a.workers, a.shard_size, not a.no_images, report)
+            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report)
         finally:
             close()
     except CadCoderError as e:

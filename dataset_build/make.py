@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from cadcoder.program.serialize import to_json
 from cadcoder.program.snap import snap
 from cadcoder.program.types import Program
 from dataset_build.caption import caption
-from dataset_build.depth import encode
-from dataset_build.png import png
 from dataset_build.readers.deepcad_json import Box
 from dataset_build.readers.rejects import Reason, Refused, Reject
 from dataset_build.regions import joined, on_grid, separated, united
 from dataset_build.shards import Sample
 from dataset_build.sources import Part
+from dataset_build.wish import Wish, as_wish
+
+if TYPE_CHECKING:
+    from dataset_build.pictures import Pictures
 
 #: The longest side of a real part in the set's own unit.
 LONGEST = 100.0
@@ -37,22 +40,26 @@ STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.001, 1e-4, 1e-6)
 GRIDS: tuple[Callable[[Program, float, float, float], Program], ...] = (snap, on_grid)
 
 
-def make(part: Part, name: str, images: bool = True) -> Sample | Reject:
+def make(part: Part, name: str, images: bool | Wish = True, number: int = 0) -> Sample | Reject:
     """Return the row for a part, or why there is none.
 
     Args:
         part: what was read or drawn.
         name: what a reject calls it.
-        images: whether to draw it.
+        images: whether to draw it, or which pictures to draw.
+        number: of the part within its set; random pictures hang on it.
     """
     try:
         program, solid, code = _proved(part)
-        picture, depth = _pictures(solid) if images else (None, None)
+        drawn = _pictures(solid, as_wish(images), number) if images else None
     except Refused as e:
         return e.at(name)
     text = json.dumps(to_json(program), separators=(",", ":"))
     words = caption(program, solid.extents.tolist(), solid.n_bodies)
-    return Sample(picture, code, text, words, part.source, part.seed, depth)
+    if drawn is None:
+        return Sample(None, code, text, words, part.source, part.seed, None)
+    several = (drawn.images, drawn.views, drawn.maps)
+    return Sample(drawn.image, code, text, words, part.source, part.seed, drawn.depth, *several)
 
 
 def _proved(part: Part) -> tuple[Program, Solid, str]:
@@ -133,12 +140,11 @@ def _check_box(program: Program, solid: Solid, box: Box) -> None:
             raise Refused(Reason.BOX_DIFFERS, "properties/bounding_box", f"off by {off:.4g}, allowed {allowed:.2g}")
 
 
-def _pictures(solid: Solid) -> tuple[bytes, bytes]:
-    """Return the drawing and its depth, as PNG files."""
-    from cadcoder.render.gencad import render_gencad_deep
+def _pictures(solid: Solid, wish: Wish, number: int) -> Pictures:
+    """Return the pictures of a part, as files."""
+    from dataset_build.pictures import draw
 
     try:
-        picture, depth = render_gencad_deep(solid)
+        return draw(solid, wish, number)
     except InputError as e:
         raise Refused(Reason.RENDER_FAILED, "", str(e)) from e
-    return png(picture), png(encode(depth))

@@ -23,16 +23,17 @@ from cadcoder.errors import MissingDependency
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
 from dataset_build.sources import Source
+from dataset_build.wish import Wish
 
 Row = Sample | Reject
 #: A part that takes longer than this many seconds loses its worker.
 PATIENCE = 60
 
 _source: Source
-_images: bool
+_images: bool | Wish
 
 
-def _start(source: Source, images: bool, parent: int) -> None:
+def _start(source: Source, images: bool | Wish, parent: int) -> None:
     """Run first in every worker."""
     global _source, _images
     _source, _images = source, images
@@ -59,7 +60,7 @@ def _work(indices: range) -> list[Row]:
         signal.alarm(PATIENCE)
         try:
             part = _source.part(i)
-            rows.append(part if isinstance(part, Reject) else make(part, _source.name(i), _images))
+            rows.append(part if isinstance(part, Reject) else make(part, _source.name(i), _images, i))
         except MissingDependency:
             raise  # not the part's fault: nothing can be drawn on this machine
         except Exception as e:
@@ -75,7 +76,7 @@ def _work(indices: range) -> list[Row]:
 class Pool:
     """Workers over one source; a context manager."""
 
-    def __init__(self, source: Source, workers: int, images: bool = True) -> None:
+    def __init__(self, source: Source, workers: int, images: bool | Wish = True) -> None:
         """Make no process yet; they start with the first chunk."""
         self._source, self._workers, self._images = source, workers, images
         self._executor: ProcessPoolExecutor | None = None

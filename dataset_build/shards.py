@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset_build.readers.rejects import Reason, Reject
-
-#: The columns that hold PNG files.
-PICTURES = ("image", "depth")
+from dataset_build.wish import MAPS, Wish, as_wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +25,17 @@ class Sample:
     """One row of a set.
 
     Attributes:
-        image: the picture as PNG, None in a set without pictures.
+        image: the first picture as a PNG or JPEG file, None in a set without pictures.
         code: CadQuery script in the ``plain`` dialect.
         program: the same part as JSON (:mod:`cadcoder.program.serialize`).
         caption: one line of English.
         source: where it comes from, for example ``synthetic`` or ``deepcad-json/0006/00060207.json``.
         seed: what the synthesiser was given; -1 for real parts.
-        depth: how near what is seen is, as PNG (:mod:`dataset_build.depth`); None in a set without pictures.
+        depth: how near what is seen in ``image`` is, as PNG (:mod:`dataset_build.depth`); None where ``image`` is not
+            in the GenCAD frame.
+        images: the pictures after the first, in a set of several.
+        views: what each of them shows, ``image`` first (:mod:`dataset_build.pictures`).
+        maps: maps as PNG, by the name of their column.
     """
 
     image: bytes | None
@@ -43,22 +45,34 @@ class Sample:
     source: str
     seed: int
     depth: bytes | None
+    images: tuple[bytes, ...] = ()
+    views: tuple[str, ...] = ()
+    maps: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def schema(images: bool = True) -> pa.Schema:
-    """Return the schema of a shard, with the features as ``datasets`` writes them."""
+def schema(images: bool | Wish = True) -> pa.Schema:
+    """Return the schema of a shard, with the features as ``datasets`` writes them.
+
+    Args:
+        images: which pictures the set has.
+    """
+    wish = as_wish(images)
     picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     text = {"dtype": "string", "_type": "Value"}
-    features: dict[str, Any] = {"image": {"_type": "Image"}} if images else {}
-    fields = [pa.field("image", picture)] if images else []
+    features: dict[str, Any] = {"image": {"_type": "Image"}} if wish else {}
+    fields = [pa.field("image", picture)] if wish else []
     for name in ("code", "program", "caption", "source"):
         fields.append(pa.field(name, pa.string()))
         features[name] = text
     fields.append(pa.field("seed", pa.int64()))
     features["seed"] = {"dtype": "int64", "_type": "Value"}
-    if images:
-        fields.append(pa.field("depth", picture))
-        features["depth"] = {"_type": "Image"}
+    for name in (*(["depth"] if wish.deep else []), *(MAPS[m] for m in wish.maps)):
+        fields.append(pa.field(name, picture))
+        features[name] = {"_type": "Image"}
+    if wish.several:
+        fields += [pa.field("images", pa.list_(picture)), pa.field("views", pa.list_(pa.string()))]
+        features["images"] = {"feature": {"_type": "Image"}, "_type": "List"}
+        features["views"] = {"feature": text, "_type": "List"}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
@@ -67,22 +81,35 @@ def shard_path(out: Path, index: int, count: int) -> Path:
     return out / "data" / f"train-{index:05d}-of-{count:05d}.parquet"
 
 
-def write_shard(path: Path, samples: Sequence[Sample], images: bool = True) -> None:
+def write_shard(path: Path, samples: Sequence[Sample], images: bool | Wish = True) -> None:
     """Write a shard under another name and rename it, so that it is there whole or not at all."""
-    columns: dict[str, list[Any]] = {}
-    for name in PICTURES if images else ():
-        columns[name] = [{"bytes": getattr(s, name), "path": None} for s in samples]
-    for name in ("code", "program", "caption", "source", "seed"):
-        columns[name] = [getattr(s, name) for s in samples]
     form = schema(images)
-    table = pa.table({f.name: pa.array(columns[f.name], f.type) for f in form}, schema=form)
+    table = pa.table({f.name: pa.array([_cell(s, f.name) for s in samples], f.type) for f in form}, schema=form)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    # PNG does not compress again; text does. Small row groups keep random access cheap.
-    compression = {f.name: "zstd" for f in form if f.name not in PICTURES}
-    names = {f"{name}.{part}": "none" for name in PICTURES for part in ("bytes", "path")} if images else {}
+    # Picture files do not compress again; text does. Small row groups keep random access cheap.
+    held = {
+        f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: f.name
+        for f in form
+        if pa.types.is_struct(f.type) or (pa.types.is_list(f.type) and pa.types.is_struct(f.type.value_type))
+    }
+    compression = {f.name: "zstd" for f in form if f.name not in held.values()}
+    names = {f"{name}.{part}": "none" for name in held for part in ("bytes", "path")}
+    if "views" in compression:
+        compression["views.list.element"] = compression.pop("views")
     pq.write_table(table, partial, row_group_size=200, compression={**compression, **names}, write_statistics=False)
     _settle(partial, path)
+
+
+def _cell(sample: Sample, column: str) -> Any:
+    """Return what a sample holds in a column."""
+    if column == "images":
+        return [{"bytes": data, "path": None} for data in sample.images]
+    if column in ("image", "depth"):
+        return {"bytes": getattr(sample, column), "path": None}
+    if column in MAPS.values():
+        return {"bytes": sample.maps[column], "path": None}
+    return list(sample.views) if column == "views" else getattr(sample, column)
 
 
 def count_rows(path: Path) -> int:

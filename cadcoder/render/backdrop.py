@@ -78,6 +78,11 @@ def camera_effects(picture: Floats, rng: np.random.Generator) -> Image:
     Returns:
         (H, W, 3) uint8.
     """
+    return _opened(camera_file(picture, rng))
+
+
+def camera_file(picture: Floats, rng: np.random.Generator) -> bytes:
+    """Return the same as :func:`camera_effects` as the camera stores it: a JPEG file."""
     height, width = picture.shape[:2]
     x, y = (np.linspace(-0.5, 0.5, n, dtype=np.float32) for n in (width, height))
     away = (y[:, None] ** 2 + x[None, :] ** 2)[..., None]
@@ -88,11 +93,20 @@ def camera_effects(picture: Floats, rng: np.random.Generator) -> Image:
     noise = float(rng.uniform(0, 0.03))
     # Shot noise grows with the root of the light.
     out = out + noise * np.sqrt(np.clip(out, 0.02, 1)) * rng.standard_normal((height, width, 1), dtype=np.float32)
-    return jpeg(np.clip(out * 255 + 0.5, 0, 255).astype(np.uint8), int(rng.integers(45, 96)))
+    return jpeg_file(np.clip(out * 255 + 0.5, 0, 255).astype(np.uint8), int(rng.integers(45, 96)))
 
 
 def jpeg(picture: Image, quality: int) -> Image:
     """Return the picture after JPEG compression."""
+    return _opened(jpeg_file(picture, quality))
+
+
+def jpeg_file(picture: Image, quality: int) -> bytes:
+    """Return the picture (H, W, 3) uint8 as a JPEG file."""
     held = io.BytesIO()
     Pillow.fromarray(picture).save(held, "JPEG", quality=quality)
-    return np.asarray(Pillow.open(held).convert("RGB"))
+    return held.getvalue()
+
+
+def _opened(data: bytes) -> Image:
+    return np.asarray(Pillow.open(io.BytesIO(data)).convert("RGB"))

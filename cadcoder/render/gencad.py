@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +105,28 @@ def render_view(
         InputError: if the solid is empty or not finite.
         MissingDependency: if no window can be opened.
     """
+    return render_views(solid, [camera], look, size)[0]
+
+
+def render_views(
+    solid: SolidLike, cameras: Sequence[Camera], look: Look = GENCAD_LOOK, size: int | tuple[int, int] = SIZE
+) -> list[Image]:
+    """Draw a solid from several views, as :func:`render_view` draws each: it is made ready only once.
+
+    Args:
+        solid: vertices (V, 3) and faces (F, 3).
+        cameras: where from.
+        look: how.
+        size: side of the square pictures, or (width, height).
+
+    Returns:
+        A picture (height, width, 3) uint8 for each camera.
+
+    Raises:
+        InputError: if the solid is empty or not finite.
+        MissingDependency: if no window can be opened.
+    """
     shape = (size, size) if isinstance(size, int) else size
     part = drawable(solid, smooth=look.smooth)
-    return window(shape, look.antialias).draw(part, camera.view(part.low, part.points, shape), look)
+    canvas = window(shape, look.antialias)
+    return [canvas.draw(part, camera.view(part.low, part.points, shape), look) for camera in cameras]
