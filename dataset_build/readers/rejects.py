@@ -15,6 +15,7 @@ class Reason(enum.StrEnum):
 
     UNREADABLE = "unreadable"  # not there, no permission, not the container that the format asks for
     TOO_LARGE = "too_large"
+    UNSAFE = "unsafe"  # a link in an archive, or a name that leads out of it
     MALFORMED = "malformed"  # a field is missing or has the wrong type or shape
     BAD_NUMBER = "bad_number"  # not finite, or outside the range of the format
     UNKNOWN_COMMAND = "unknown_command"
