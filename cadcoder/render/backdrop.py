@@ -30,6 +30,21 @@ def smooth_noise(size: Size, cells: float, rng: np.random.Generator) -> Floats:
     return np.asarray(grown, dtype=np.float32)
 
 
+def soft(picture: Floats, sigma: float) -> Floats:
+    """Return a picture (H, W) or (H, W, C) blurred by a Gaussian; a wide one is worked out on fewer pixels."""
+    k = int(sigma // 2)
+    if picture.ndim == 3:
+        return np.stack([soft(picture[..., c], sigma) for c in range(picture.shape[2])], axis=-1)
+    if k < 2:
+        return np.asarray(ndimage.gaussian_filter(picture, sigma, truncate=2.5), dtype=np.float32)
+    small = np.asarray(Pillow.fromarray(picture).reduce(k), dtype=np.float32)
+    small = ndimage.gaussian_filter(small, sigma / k, truncate=2.5)
+    # What is left over at the far borders belongs to smaller blocks: the grid is as large as whole ones would be.
+    box = (0, 0, picture.shape[1] / k, picture.shape[0] / k)
+    grown = Pillow.fromarray(small).resize(picture.shape[::-1], Pillow.Resampling.BILINEAR, box=box)
+    return np.asarray(grown, dtype=np.float32)
+
+
 def gradient(size: Size, first: Floats, second: Floats, angle: float) -> Floats:
     """Return (H, W, 3) from one colour to another along a direction in radians."""
     width, height = size

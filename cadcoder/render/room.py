@@ -1,4 +1,4 @@
-"""The light of a made-up room, as a panorama of radiance such as an HDRI photograph holds, and what surfaces do with it.
+"""The light of a made-up room, as a panorama of radiance such as an HDRI photograph holds, and what is lit by it.
 
 A panorama is (H, W, 3) float32 of linear light: rows from straight up to straight down, columns once around the
 vertical. Diffuse light is its irradiance by spherical harmonics of the second order (Ramamoorthi and Hanrahan, "An
@@ -77,7 +77,7 @@ def make_room(rng: np.random.Generator, ground: Floats) -> Room:
     angle, across = float(rng.uniform(0, 2 * math.pi)), math.sqrt(1 - z * z)
     key = np.array([across * math.cos(angle), across * math.sin(angle), z])
     # Under a sky or in a light tent there is hardly a key light.
-    strength = float(rng.uniform(0.05, 0.3) if rng.random() < 0.25 else rng.uniform(0.4, 1.6)) * level * 1.5
+    strength = float(rng.uniform(0.05, 0.3) if rng.random() < 0.25 else rng.uniform(0.7, 3.5)) * level * 1.3
     colour = strength * (1 + rng.normal(0, 0.06) * np.array([1.0, 0.1, -1.0]))
     panorama = panorama.astype(np.float32)
     return Room(

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 from scipy import ndimage
 
-from cadcoder.render.backdrop import Floats, camera_file
+from cadcoder.render.backdrop import Floats, camera_file, soft
 from cadcoder.render.camera import Camera, View
 from cadcoder.render.ground import make_backdrop, make_tile, spread
 from cadcoder.render.look import Look
@@ -89,10 +89,11 @@ def shoot(solid: SolidLike, rng: np.random.Generator, *, size: int = 448, camera
     table, distance = _table(scene, view, room, tile, rays, rng)
     behind = make_backdrop((size, size), rng) * np.float32(rng.uniform(0.4, 1.2))
     # The table's far edge is out of focus too.
-    share = ndimage.gaussian_filter((distance < TABLE * scene.radius).astype(np.float32), 1.5)[..., None]
+    on_it = distance < TABLE * scene.radius
+    share = soft(on_it.astype(np.float32), 1.5)[..., None] if not on_it.all() else np.float32(1)
     picture = table * share + behind * (1 - share)
     blur = float(rng.uniform(0, 2.5)) * size / 448
-    picture = ndimage.gaussian_filter(picture, (blur, blur, 0), truncate=2.5)
+    picture = soft(picture, blur) if blur > 0.4 else picture
     mask = maps.mask
     picture[mask] = _lit(scene, view, room, material, maps, depth, rays, int(rng.integers(2**31)))
     picture = _exposed(picture, mask, rng)
@@ -219,7 +220,7 @@ def _shadow(scene: _Scene, room: Room, points: Floats) -> Floats:
     view = _lamp_view(scene, room.key, margin=0.2)
     depth = window(view.size).draw_deep(scene.part, view, _FLAT)[1]
     sigma = 0.5 + room.softness * 0.35 * scene.radius / view.unit
-    covered = ndimage.gaussian_filter(np.isfinite(depth).astype(np.float32), sigma, truncate=2.5)
+    covered = soft(np.isfinite(depth).astype(np.float32), sigma)
     whole = np.dstack([points, np.full(points.shape[:2], scene.floor, np.float32)])
     return 1 - _sampled(covered, _project(view, scene, whole), 0.0)
 
@@ -231,8 +232,8 @@ def _touch(scene: _Scene, points: Floats) -> Floats:
     # The view is from below the table, which is the nearest thing there can be.
     height = np.where(np.isfinite(depth), depth - depth.min(), np.inf)
     cover = np.exp(-height / (0.25 * scene.radius)).astype(np.float32)
-    wide = ndimage.gaussian_filter(cover, 0.12 * scene.radius / view.unit, truncate=2.5)
-    near = ndimage.gaussian_filter(cover, 0.02 * scene.radius / view.unit, truncate=2.5)
+    wide = soft(cover, 0.12 * scene.radius / view.unit)
+    near = soft(cover, 0.02 * scene.radius / view.unit)
     whole = np.dstack([points, np.full(points.shape[:2], scene.floor, np.float32)])
     return 1 - _sampled(0.45 * wide + 0.4 * near, _project(view, scene, whole), 0.0)
 
@@ -280,8 +281,8 @@ def _self_shadow(scene: _Scene, room: Room, points: Floats, mask: npt.NDArray[np
     sigma = 0.7 + 10 * room.softness
     sheet, weight = np.zeros(mask.shape, np.float32), mask.astype(np.float32)
     sheet[mask] = free
-    soft, total = (ndimage.gaussian_filter(a, sigma, truncate=2.0) for a in (sheet, weight))
-    return np.asarray((soft / np.maximum(total, 1e-3))[mask], dtype=np.float32)
+    even, total = (soft(a, sigma) for a in (sheet, weight))
+    return np.asarray((even / np.maximum(total, 1e-3))[mask], dtype=np.float32)
 
 
 def _crevices(maps: Maps, scene: _Scene, view: View) -> Floats:
@@ -291,8 +292,7 @@ def _crevices(maps: Maps, scene: _Scene, view: View) -> Floats:
     shade = np.ones_like(mask)
     for reach, strength in ((0.05, 0.9), (0.2, 0.7)):
         sigma = max(reach * scene.radius / view.unit, 0.7)
-        mean = ndimage.gaussian_filter(near, sigma, truncate=2.0)
-        mean /= np.maximum(ndimage.gaussian_filter(mask, sigma, truncate=2.0), 1e-3)
+        mean = soft(near, sigma) / np.maximum(soft(mask, sigma), 1e-3)
         shade -= strength * 0.5 * np.clip((mean - near) / (1.5 * sigma), 0, 1)
     return np.clip(shade, 0.2, 1)
 
@@ -303,8 +303,8 @@ def _exposed(picture: Floats, mask: npt.NDArray[np.bool_], rng: np.random.Genera
     level = 0.5 * float(np.median(grey)) + 0.5 * float(grey[mask[::4, ::4]].mean() if mask[::4, ::4].any() else 0.2)
     light = picture * np.float32(rng.uniform(0.16, 0.34) / max(level, 1e-3))
     # Highlights roll off as on film.
-    light = light * (1 + light / 9) / (1 + light)
-    return np.asarray(np.clip(light * 1.25, 0, 1) ** np.float32(1 / 2.2), dtype=np.float32)
+    light = light / (1 + light / 4)
+    return np.asarray(np.clip(light * 1.15, 0, 1) ** np.float32(1 / 2.2), dtype=np.float32)
 
 
 def _something_in_front(
@@ -338,9 +338,7 @@ def _something_in_front(
     tints = {"finger": (0.8, 0.58, 0.47), "pencil": (0.75, 0.6, 0.15), "sheet": (0.93, 0.93, 0.9)}
     colour = np.asarray(tints[kind], dtype=np.float32) * np.float32(rng.uniform(0.35, 1.05))
     # Round things are darker towards their rims.
-    round_ = (
-        np.clip(ndimage.gaussian_filter(cover, width * size / 2) * 1.6, 0.35, 1)[..., None] if kind != "sheet" else 1
-    )
+    round_ = np.clip(soft(cover, width * size / 2) * 1.6, 0.35, 1)[..., None] if kind != "sheet" else 1
     return np.asarray(picture * (1 - cover[..., None]) + colour * round_ * cover[..., None], dtype=np.float32), before
 
 
