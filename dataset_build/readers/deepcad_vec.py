@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.program.types import Arc, Circle, Extrude, Line, Operation, Plane, Point, Profile, Program, Sketch
 from dataset_build.readers.loops import closed, nest
-from dataset_build.readers.rejects import Reason, Refused, Reject, read_bytes
+from dataset_build.readers.rejects import MAX_BYTES, Reason, Refused, Reject, read_bytes
 
 LINE, ARC, CIRCLE, EOS, SOL, EXT = range(6)
 LEVELS = 256
@@ -42,34 +41,72 @@ MAX_ROWS = 10_000
 def read(path: Path) -> Program | Reject:
     """Return the program that an ``.h5``, ``.npy`` or ``.npz`` file holds, or why there is none."""
     try:
-        return from_array(_load(path))
+        return from_bytes(read_bytes(path), path.suffix)
     except Refused as e:
         return e.at(str(path))
 
 
-def _load(path: Path) -> Any:
-    data = io.BytesIO(read_bytes(path))
-    try:
-        if path.suffix in (".npy", ".npz"):
-            loaded = np.load(data, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            return loaded["vec" if "vec" in loaded.files else loaded.files[0]]
-        import h5py
+def from_bytes(raw: bytes, suffix: str) -> Program:
+    """Return the program that a file's bytes hold.
 
-        with h5py.File(data, "r") as h:
-            found = h.get("vec")
-            if not isinstance(found, h5py.Dataset):
-                raise Refused(Reason.MALFORMED, "", "there is no dataset called vec")
-            if len(found.shape) != 2 or found.shape[0] > MAX_ROWS or found.shape[1] != 17:
-                raise Refused(Reason.MALFORMED, "vec", f"shape {found.shape}, not N x 17")
-            return found[()]
+    Args:
+        raw: the file.
+        suffix: ``.h5``, ``.npy`` or ``.npz``.
+
+    Raises:
+        Refused: with the row of the fault.
+    """
+    return from_array(_numpy_array(raw) if suffix in (".npy", ".npz") else _h5_array(raw))
+
+
+def _numpy_array(raw: bytes) -> Any:
+    try:
+        loaded = np.load(io.BytesIO(raw), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            if not loaded.files:
+                raise Refused(Reason.MALFORMED, "", "the file holds no array")
+            name = "vec" if "vec" in loaded.files else loaded.files[0]
+            if loaded.zip.getinfo(loaded.zip.namelist()[loaded.files.index(name)]).file_size > MAX_BYTES:
+                raise Refused(Reason.TOO_LARGE, name, f"the array unpacks to more than {MAX_BYTES} bytes")
+            return loaded[name]
     except Refused:
         raise
-    except (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile) as e:
-        raise Refused(Reason.UNREADABLE, "", " ".join(str(e).split())) from e
-    except (MemoryError, OverflowError, SyntaxError, UnicodeDecodeError) as e:
+    except (MemoryError, OverflowError, RecursionError) as e:
         raise Refused(Reason.UNREADABLE, "", type(e).__name__) from e
+    except Exception as e:  # numpy evaluates the header as Python, and zipfile lets out what its parsing meets
+        raise Refused(Reason.UNREADABLE, "", " ".join(str(e).split()) or type(e).__name__) from e
+
+
+def _h5_array(raw: bytes) -> Any:
+    import h5py
+
+    # The low-level calls, on bytes: a quarter of the time of h5py.File on a file object.
+    try:
+        file = h5py.h5f.open_file_image(raw, flags=h5py.h5f.ACC_RDONLY)
+    except (OSError, ValueError, RuntimeError, TypeError, MemoryError) as e:
+        raise Refused(Reason.UNREADABLE, "", " ".join(str(e).split())) from e
+    try:
+        if b"vec" not in file:
+            raise Refused(Reason.MALFORMED, "", "there is no dataset called vec")
+        found = h5py.h5o.open(file, b"vec")
+        if not isinstance(found, h5py.h5d.DatasetID):
+            raise Refused(Reason.MALFORMED, "", "there is no dataset called vec")
+        shape = found.shape
+        if len(shape) != 2 or shape[0] > MAX_ROWS or shape[1] != 17:
+            raise Refused(Reason.MALFORMED, "vec", f"shape {shape}, not N x 17")
+        if found.dtype.kind not in "iuf":
+            raise Refused(Reason.MALFORMED, "vec", f"type {found.dtype}, not integers")
+        array = np.empty(shape, dtype=found.dtype)
+        found.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        return array
+    except Refused:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, MemoryError, OverflowError) as e:
+        raise Refused(Reason.UNREADABLE, "", " ".join(str(e).split()) or type(e).__name__) from e
+    finally:
+        file.close()
 
 
 def from_array(vec: Any) -> Program:
