@@ -235,7 +235,7 @@ def run_exports(code: str, kinds: tuple[str, ...], run: Run | None = None) -> di
     if run is None:
         from cadcoder.sandbox import Executor
 
-        with Executor(workers=1) as executor:
+        with Executor(workers=1, many=False) as executor:
             outcome = executor.run(code, exports=kinds)
     else:
         outcome = run(code, kinds)

@@ -67,6 +67,7 @@ class Pipeline:
         memory_mb: int = MEMORY_MB,
         executor: Executor | None = None,
         bank: str | os.PathLike[str] | None = None,
+        many: bool = False,
     ) -> None:
         """Begin to load the model and to warm the executor.
 
@@ -78,6 +79,7 @@ class Pipeline:
             memory_mb: memory that one script may take.
             executor: an open one to use in place of a new one; it is not closed with this pipeline.
             bank: file with programs to start fits from (:mod:`cadcoder.refine.bank`); None is the checkpoint's own.
+            many: whether there will be many pictures: half a second more at the start, less for each script.
 
         Raises:
             InputError: if the model is none of these.
@@ -90,7 +92,7 @@ class Pipeline:
         if bank is not None:
             self._bank = Path(bank)
         self._workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-        self._limits = timeout, memory_mb
+        self._limits = timeout, memory_mb, many
         self._lock = threading.Lock()
         self._drafting = threading.Lock()
         self._closed = False
@@ -118,8 +120,8 @@ class Pipeline:
             if self._closed:
                 raise InputError("this pipeline is closed; open a new one")
             if self._executor is None:
-                timeout, memory_mb = self._limits
-                self._executor = Executor(workers=self._workers, timeout=timeout, memory_mb=memory_mb)
+                timeout, memory_mb, many = self._limits
+                self._executor = Executor(self._workers, timeout, memory_mb, many=many)
             return self._executor
 
     def _load_model(self, model: str | os.PathLike[str] | None, device: str | None) -> None:

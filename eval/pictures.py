@@ -64,7 +64,7 @@ def measure(data: Path, model: str, n: int, seed: int, out: Path | None) -> list
         "best of N fitted": Options(candidates=n, seed=seed, style="plain"),
     }
     rows: list[dict[str, Any]] = [{"id": name, "candidates": n, "seed": seed, "model": model} for name, _, _ in items]
-    with Pipeline(model) as pipeline:
+    with Pipeline(model, many=True) as pipeline:
         truths = [read_solid(step) for _, _, step in items]
         start = time.perf_counter()
         for row, (_, images, _), truth in zip(rows, items, truths, strict=True):

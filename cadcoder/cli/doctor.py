@@ -77,7 +77,7 @@ def _default_model() -> str:
 def _executor() -> str:
     from cadcoder.sandbox import Executor
 
-    with Executor(workers=1) as executor:
+    with Executor(workers=1, many=False) as executor:
         outcome = executor.run(_SCRIPT, exports=())
         missing, strength = executor.missing, executor.strength
     if not outcome.ok:

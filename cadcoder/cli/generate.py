@@ -96,7 +96,7 @@ def generate_command(
     with only_results_on_stdout() as write:
         if not several:
             jobs[0].load()  # says what is wrong with the picture before the model is loaded
-        with Pipeline(model, device=device) as pipeline:
+        with Pipeline(model, device=device, many=several) as pipeline:
             if stream:
                 options = replace(options, drafter=Shown(pipeline))
 

@@ -56,7 +56,7 @@ def solid_from(source: str) -> Solid:
         from cadcoder.sandbox import Executor
 
         code = read_script(source)
-        with Executor(workers=1) as executor:
+        with Executor(workers=1, many=False) as executor:
             outcome = executor.run(code, exports=())
         solid = solid_of(outcome)
         if solid is None:

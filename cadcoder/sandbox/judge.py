@@ -41,9 +41,11 @@ def _judge(job: dict[str, Any], brep: bytes) -> bytes:
     solids = shapes.solids_of(shapes.read_brep(brep))
     if not solids:
         return encode({"problem": "the result holds no solid"})
-    solids = [shapes.outside_out(solid) for solid in solids]
+    volumes = [shapes.volume(solid) for solid in solids]
+    # Some constructions (a revolution backwards) leave a solid inside out.
+    solids = [solid.Reversed() if v < 0 else solid for solid, v in zip(solids, volumes, strict=True)]
     shape = solids[0] if len(solids) == 1 else shapes.compound(solids)
-    volume = shapes.volume(shape)
+    volume = sum(map(abs, volumes))
     bounds = shapes.bounds(shape)
     verdict: dict[str, Any] = {"n_solids": len(solids)}
     extent = max((abs(x) for x in (*bounds, volume)), default=math.inf)

@@ -39,8 +39,12 @@ _MOUNT_ATTR_RDONLY = 1
 _SYS_PIVOT_ROOT = 41 if platform.machine() == "aarch64" else 155
 _SYS_MOUNT_SETATTR = 442
 HUGE_PAGE = 1 << 21
+_MADV_DONTNEED = 4
 _MADV_HUGEPAGE = 14
 _MADV_COLLAPSE = 25
+_PROT_READ, _PROT_WRITE, _PROT_EXEC = 1, 2, 4
+_MAP_PRIVATE_ANONYMOUS = 0x22
+_MREMAP_MAYMOVE_FIXED = 3
 
 _libc: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None  # nothing here is called elsewhere
 _CAP_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
@@ -139,3 +143,65 @@ def collapse(start: int, end: int) -> None:
         # One that is empty or busy is refused; the others go on.
         _libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_PAGE), _MADV_COLLAPSE)
         address += HUGE_PAGE
+
+
+def forget(start: int, length: int) -> None:
+    """Let go of the pages of an address range: those of a file are read again when needed, by madvise(2).
+
+    Raises:
+        OSError: if the kernel refuses.
+    """
+    check(_libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), _MADV_DONTNEED), "madvise")
+
+
+def make_code(start: int, end: int) -> None:
+    """Let an address range be read and executed, by mprotect(2).
+
+    Raises:
+        OSError: if the kernel refuses.
+    """
+    check(_libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _PROT_READ | _PROT_EXEC), "mprotect")
+
+
+def move_to_huge_pages(start: int, end: int, code: bool) -> None:
+    """Put a copy of an address range, in pages of 2 MB, in its place, by mmap(2) and mremap(2).
+
+    Args:
+        start: A multiple of 2 MB.
+        end: Another; nothing between them may change meanwhile.
+        code: Whether it may be executed; it cannot be written in any case.
+
+    Raises:
+        OSError: if the kernel refuses; all is then as it was.
+    """
+    size = end - start
+    moved = None
+    _libc.mmap.restype = _libc.mremap.restype = ctypes.c_void_p
+    rights = ctypes.c_int(_PROT_READ | _PROT_WRITE)
+    nowhere, no_file = ctypes.c_void_p(None), ctypes.c_int(-1)
+    room = size + HUGE_PAGE
+    raw = _libc.mmap(nowhere, ctypes.c_size_t(room), rights, _MAP_PRIVATE_ANONYMOUS, no_file, ctypes.c_long(0))
+    if raw == ctypes.c_void_p(-1).value:
+        check(-1, "mmap")
+    copy = -(-raw // HUGE_PAGE) * HUGE_PAGE
+    try:
+        check(_libc.madvise(ctypes.c_void_p(copy), ctypes.c_size_t(size), _MADV_HUGEPAGE), "madvise")
+        ctypes.memmove(copy, start, size)
+        check(_libc.madvise(ctypes.c_void_p(copy), ctypes.c_size_t(size), _MADV_COLLAPSE), "madvise")
+        final = ctypes.c_int(_PROT_READ | (_PROT_EXEC if code else 0))
+        check(_libc.mprotect(ctypes.c_void_p(copy), ctypes.c_size_t(size), final), "mprotect")
+        moved = _libc.mremap(
+            ctypes.c_void_p(copy),
+            ctypes.c_size_t(size),
+            ctypes.c_size_t(size),
+            ctypes.c_int(_MREMAP_MAYMOVE_FIXED),
+            ctypes.c_void_p(start),
+        )
+        if moved != start:
+            check(-1, "mremap")
+    finally:
+        if moved != start:
+            _libc.munmap(ctypes.c_void_p(copy), ctypes.c_size_t(size))
+        _libc.munmap(ctypes.c_void_p(raw), ctypes.c_size_t(copy - raw))
+        if copy + size < raw + room:
+            _libc.munmap(ctypes.c_void_p(copy + size), ctypes.c_size_t(raw + room - copy - size))

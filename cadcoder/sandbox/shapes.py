@@ -86,11 +86,6 @@ def volume(shape: Any) -> float:
     return float(properties.Mass())
 
 
-def outside_out(solid: Any) -> Any:
-    """The solid with its faces outwards: some constructions (a revolution backwards) leave it inside out."""
-    return solid.Reversed() if volume(solid) < 0 else solid
-
-
 def bounds(shape: Any) -> tuple[float, ...]:
     """``(xmin, ymin, zmin, xmax, ymax, zmax)`` of the exact surfaces, without tolerances."""
     box = Bnd_Box()

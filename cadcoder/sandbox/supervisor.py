@@ -29,7 +29,7 @@ START_SECONDS = 120.0
 CONTROL_SECONDS = 20.0
 _BOOTSTRAP = (
     "import sys; sys.path.extend(p for p in {path!r} if p not in sys.path); "
-    "from cadcoder.sandbox.zygote import main; main({fd}, {without!r})"
+    "from cadcoder.sandbox.zygote import main; main({fd}, {without!r}, {many!r})"
 )
 # Handed on because a library may only be found, or must be kept single-threaded, by them; children see none of it.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "SYSTEMROOT")
@@ -100,6 +100,7 @@ class Zygote(Link):
 
     Args:
         without: Layers to leave out.
+        many: Whether many scripts are to be expected: its memory is then laid out for forks.
 
     Attributes:
         layers: The active layers.
@@ -107,14 +108,14 @@ class Zygote(Link):
         idle_peak: Peak resident bytes of a child that does nothing.
     """
 
-    def __init__(self, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, without: tuple[str, ...] = (), many: bool = True) -> None:
         if os.name != "posix":
             raise SandboxUnavailable("scripts are run on Linux and macOS only; on Windows use WSL")
         ours, theirs = socket.socketpair()
         super().__init__(ours)
         with tempfile.TemporaryFile() as log:
             with theirs:  # closed here, so that the end of the other side is the end of the line
-                self._process = _start(theirs, log, without)
+                self._process = _start(theirs, log, without, many)
             try:
                 self.control.settimeout(START_SECONDS)
                 ready = self._answer()
@@ -157,7 +158,7 @@ class Zygote(Link):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(control: socket.socket, log: Any, without: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _start(control: socket.socket, log: Any, without: tuple[str, ...], many: bool) -> subprocess.Popen[bytes]:
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [package_root, *(os.path.abspath(p) for p in sys.path if p and os.path.isdir(p))]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -171,7 +172,7 @@ def _start(control: socket.socket, log: Any, without: tuple[str, ...]) -> subpro
             "-X",
             "utf8",
             "-c",
-            _BOOTSTRAP.format(path=path, fd=control.fileno(), without=without),
+            _BOOTSTRAP.format(path=path, fd=control.fileno(), without=without, many=many),
         ],
         env=environment,
         pass_fds=(control.fileno(),),

@@ -15,7 +15,7 @@ import tempfile
 import types
 from typing import Any
 
-from cadcoder.sandbox import linux
+from cadcoder.sandbox import linux, memory
 
 # Touches what most scripts touch, so that cadquery's dispatch tables and OpenCascade's registries are filled once.
 _SCRIPT = """
@@ -35,21 +35,48 @@ solid = solid0.translate((1, 0, 0))
 """
 
 
-def warm_up() -> None:
+def warm_up(many: bool = True) -> None:
     """Import everything a child needs, run a script of ours, and get memory ready for forking.
+
+    Args:
+        many: whether it pays to lay memory out for many forks.
 
     Raises:
         RuntimeError: if a thread was started or the script does not work.
     """
+    with memory.one_heap() if many else contextlib.nullcontext():
+        _import_and_run()
+    if linux.IS_LINUX:
+        threads = len(os.listdir("/proc/self/task"))
+        if threads != 1:
+            raise RuntimeError(f"{threads - 1} threads were started by an import; the executor cannot fork safely")
+    gc.collect()
+    gc.freeze()
+    if many:
+        memory.gather(_run)
+    else:
+        memory.use_huge_pages()
+
+
+def _import_and_run() -> None:
     _put_off_vtk()
     from OCP.OSD import OSD_ThreadPool
-
-    from cadcoder.sandbox import builder, judge
-    from cadcoder.sandbox.frames import FrameReader
 
     # OpenCascade waits for ever for threads that it may not create, and booleans ask for them unless told otherwise.
     OSD_ThreadPool.DefaultPool_s(1)
     _make_one_plane_at_a_time()
+    _run()
+
+
+def _run() -> None:
+    """Run a script of ours and judge it, in a folder that is gone afterwards.
+
+    Raises:
+        RuntimeError: if it does not work.
+    """
+    from cadcoder.sandbox import builder, judge
+    from cadcoder.sandbox.frames import FrameReader
+
     here = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="cadcoder-") as folder:
         os.chdir(folder)
@@ -60,13 +87,6 @@ def warm_up() -> None:
             raise RuntimeError(f"cadquery does not work here: {message.get('message')}")
         judge.judge({"exports": ["step", "stl", "glb"], "mesh": True}, parts["brep"])
         os.chdir(here)
-    if linux.IS_LINUX:
-        threads = len(os.listdir("/proc/self/task"))
-        if threads != 1:
-            raise RuntimeError(f"{threads - 1} threads were started by an import; the executor cannot fork safely")
-    gc.collect()
-    gc.freeze()
-    _use_huge_pages()
 
 
 #: The names that ``Plane.named`` knows (CadQuery's documentation, "Plane").
@@ -111,19 +131,3 @@ def _put_off_vtk() -> None:
     They take a third of the start and two thirds of the memory mappings, which every fork copies.
     """
     sys.modules.setdefault("vtk", _LateModule("vtk"))
-
-
-def _use_huge_pages() -> None:
-    """Gather this process's private memory in 2 MB pages, where the kernel can: a fork copies a page table 512 times
-    smaller, which is most of what a fork and an exit cost here. A page that a child writes to is still copied alone.
-    """  # noqa: D205
-    if not linux.IS_LINUX:
-        return
-    with open("/proc/self/maps") as maps:
-        lines = maps.readlines()
-    for line in lines:
-        fields = line.split()
-        if fields[1] == "rw-p" and (len(fields) == 5 or fields[5] == "[heap]"):
-            start, end = (int(text, 16) for text in fields[0].split("-"))
-            with contextlib.suppress(OSError):
-                linux.collapse(start, end)

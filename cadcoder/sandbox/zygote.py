@@ -30,8 +30,14 @@ from cadcoder.sandbox.server import Server, peak_bytes
 from cadcoder.sandbox.warmup import warm_up
 
 
-def main(fd: int, without: Collection[str]) -> NoReturn:
-    """Serve the supervisor at the other end of the socket ``fd`` until it closes; leave out the layers ``without``."""
+def main(fd: int, without: Collection[str], many: bool) -> NoReturn:
+    """Serve the supervisor at the other end of a socket until it closes.
+
+    Args:
+        fd: The socket.
+        without: Layers to leave out.
+        many: Whether many scripts are to be expected.
+    """
     control = socket.socket(fileno=fd)
     folder = tempfile.mkdtemp(prefix="cadcoder-")
     namespaces, lost = probe_namespaces(folder, layers.readable_paths(_library_paths()), without)
@@ -47,7 +53,7 @@ def main(fd: int, without: Collection[str]) -> NoReturn:
     home = os.path.join(folder, "home")  # some packages write a cache there when they are imported
     os.mkdir(home)
     os.environ["HOME"] = home
-    warm_up()
+    warm_up(many)
     shutil.rmtree(home)
     readable = layers.readable_paths(_library_paths())
     own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY) if "pid_ns" in namespaces else None

@@ -84,7 +84,7 @@ def score(
     if executor is None:
         from cadcoder.sandbox import Executor
 
-        with Executor(workers=1) as running:
+        with Executor(workers=1, many=False) as running:
             return score(code, truth, running, strict_name)
     known = read_truth(Path(truth), executor) if isinstance(truth, str | Path) else truth
     return measured(executor.run(code, exports=(), strict_name=strict_name), known, code)

@@ -128,7 +128,7 @@ def serve(settings: Settings, options: Options, say: Callable[[str], None], log:
     find("default" if settings.model is None else settings.model)
     bound = listen(settings.host, settings.port)
     with bound:
-        pipeline = Pipeline(settings.model, device=settings.device, workers=settings.workers)
+        pipeline = Pipeline(settings.model, device=settings.device, workers=settings.workers, many=True)
         life = _Life(Worker(pipeline, options), settings, say, log)
         try:
             asyncio.run(life.run(bound))
