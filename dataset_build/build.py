@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from cadcoder.errors import CadCoderError, ConfigError
-from dataset_build import shards, sources
+from dataset_build import inputs, shards
+from dataset_build.parts import Source
 from dataset_build.pool import Pool
 from dataset_build.readers.rejects import Reject
 from dataset_build.shards import Sample
@@ -38,19 +39,23 @@ LAYOUT = 1
 #: Packages whose versions decide the bytes.
 DECISIVE = ("numpy", "manifold3d", "vtk", "pillow", "pyarrow", "h5py")
 
+#: What sets were built with before it could be chosen.
+FORMER = {"verify": "fast"}
+
 log = logging.getLogger(__name__)
 
 Report = Callable[[int], None]
 
 
 def build_set(
-    source: sources.Source,
+    source: Source,
     out: Path,
     plan: dict[str, Any],
     workers: int = 2,
     shard_size: int = 2000,
     images: bool | Wish = True,
     report: Report = lambda done: None,
+    verify: str = "fast",
 ) -> dict[str, Any]:
     """Build or complete a set; return its ``meta.json``.
 
@@ -62,6 +67,7 @@ def build_set(
         shard_size: parts a shard (rejects count as parts, so a shard may hold fewer samples).
         images: whether to draw, or which pictures.
         report: called with the number of parts done, as they are done.
+        verify: how scripts are proved, one of :data:`dataset_build.verify.MODES`.
 
     Raises:
         ConfigError: if ``out`` holds something else.
@@ -83,7 +89,7 @@ def build_set(
     chunks = [range(i, min(i + CHUNK, s.stop)) for s in spans.values() for i in range(s.start, s.stop, CHUNK)]
     samples: list[Sample] = []
     rejects: list[Reject] = []
-    with Pool(source, workers, images) as pool:
+    with Pool(source, workers, images, verify) as pool:
         for chunk, rows in pool.run(chunks):
             for row in rows:
                 if isinstance(row, Reject):
@@ -111,8 +117,9 @@ def _open(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
     if path.exists():
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
-            same = meta["plan"] == plan
-            differ = sorted(k for k in {*plan, *meta["plan"]} if plan.get(k) != meta["plan"].get(k))
+            held = FORMER | meta["plan"]
+            same = held == plan
+            differ = sorted(k for k in {*plan, *held} if plan.get(k) != held.get(k))
         except (ValueError, KeyError, TypeError) as e:
             raise ConfigError(f"--out: {path} is not a set's; choose another folder") from e
         if not same:
@@ -190,17 +197,13 @@ def reporter(total: int, quiet: bool) -> tuple[Report, Callable[[], None]]:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     description = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m dataset_build.build", description=description)
-    parser.add_argument("--source", required=True, help=" | ".join(sources.KINDS))
-    parser.add_argument("--input", type=Path, help="folder (or one file) of a deepcad source")
+    inputs.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the set")
-    parser.add_argument("--count", type=int, help="parts to draw; of a real source, at most so many")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthesiser; another seed shares no sample (0)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
     parser.add_argument("--shard-size", type=int, default=2000, help="parts a shard (2000)")
     parser.add_argument("--pictures", default="gencad", help=f"{' | '.join(FAMILIES)} | none, or several (gencad)")
     parser.add_argument("--maps", default="", help="beside them: depth,normal,mask")
     parser.add_argument("--no-images", action="store_true", help="the same as --pictures none")
-    parser.add_argument("--no-box-check", action="store_true", help="keep parts whose box is not the one stated")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     return parser.parse_args(argv)
 
@@ -217,22 +220,14 @@ def main(argv: list[str] | None = None) -> int:
         if faults:
             raise ConfigError("; ".join(faults))
         wish = read_wish("none" if a.no_images else a.pictures, a.maps, a.seed)
-        source = sources.find(a.source, a.input, a.count, a.seed, not a.no_box_check)
-        plan = {
-            "source": a.source,
-            "parts": len(source),
-            "seed": a.seed if a.source == "synthetic" else None,
-            "input": a.input.name if a.input else None,
-            "shard_size": a.shard_size,
-            "images": bool(wish),
-            "box_check": not a.no_box_check,
-        }
+        source, plan = inputs.source_of(a)
+        plan |= {"shard_size": a.shard_size, "images": bool(wish)}
         if wish and not wish.plain():
             plan |= {"pictures": list(wish.families), "maps": list(wish.maps), "pictures_seed": wish.seed}
         report, close = reporter(len(source), a.quiet)
         began = time.monotonic()
         try:
-            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report)
+            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report, a.verify)
         finally:
             close()
     except CadCoderError as e:

@@ -19,10 +19,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from cadcoder.errors import MissingDependency
+from cadcoder.errors import MissingDependency, SandboxUnavailable
+from dataset_build.parts import Source
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
-from dataset_build.sources import Source
 from dataset_build.wish import Wish
 
 Row = Sample | Reject
@@ -31,12 +31,13 @@ PATIENCE = 60
 
 _source: Source
 _images: bool | Wish
+_verify: str
 
 
-def _start(source: Source, images: bool | Wish, parent: int) -> None:
+def _start(source: Source, images: bool | Wish, verify: str, parent: int) -> None:
     """Run first in every worker."""
-    global _source, _images
-    _source, _images = source, images
+    global _source, _images, _verify
+    _source, _images, _verify = source, images, verify
     gc.freeze()  # what is loaded by now stays
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
@@ -60,9 +61,9 @@ def _work(indices: range) -> list[Row]:
         signal.alarm(PATIENCE)
         try:
             part = _source.part(i)
-            rows.append(part if isinstance(part, Reject) else make(part, _source.name(i), _images, i))
-        except MissingDependency:
-            raise  # not the part's fault: nothing can be drawn on this machine
+            rows.append(part if isinstance(part, Reject) else make(part, _source.name(i), _images, i, _verify))
+        except (MissingDependency, SandboxUnavailable):
+            raise  # not the part's fault: nothing can be drawn or run on this machine
         except Exception as e:
             # One part in a million must not end a night's work; it is counted, and says where to look.
             where = traceback.extract_tb(e.__traceback__)[-1]
@@ -76,9 +77,9 @@ def _work(indices: range) -> list[Row]:
 class Pool:
     """Workers over one source; a context manager."""
 
-    def __init__(self, source: Source, workers: int, images: bool | Wish = True) -> None:
+    def __init__(self, source: Source, workers: int, images: bool | Wish = True, verify: str = "fast") -> None:
         """Make no process yet; they start with the first chunk."""
-        self._source, self._workers, self._images = source, workers, images
+        self._source, self._workers, self._images, self._verify = source, workers, images, verify
         self._executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Pool:
@@ -91,7 +92,7 @@ class Pool:
 
     def _fresh(self, workers: int) -> ProcessPoolExecutor:
         # Spawned, not forked: an OpenGL context does not survive a fork.
-        arguments = (self._source, self._images, os.getpid())
+        arguments = (self._source, self._images, self._verify, os.getpid())
         return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=arguments)
 
     def run(self, chunks: Iterable[range]) -> Iterator[tuple[range, list[Row]]]:

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "cadcoder": PIPELINE,
     "cadcoder.serve": PIPELINE | ROOMS,
     "cadcoder.cli": PIPELINE | ROOMS | {"cadcoder.serve"},
-    "dataset_build": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render", "cadcoder.refine"},
+    "dataset_build": {f"cadcoder.{r}" for r in ("program", "sandbox", "geometry", "render", "refine")},
     "train": {"cadcoder.program", "cadcoder.model"},
     "train.offline": {
         *("cadcoder.program", "cadcoder.model", "cadcoder.geometry", "cadcoder.render"),

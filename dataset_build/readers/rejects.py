@@ -35,6 +35,8 @@ class Reason(enum.StrEnum):
     BOX_DIFFERS = "box_differs"  # the solid's box is not the one that the file states
     BUILD_FAILED = "build_failed"  # no closed solid comes of it
     CODE_DIFFERS = "code_differs"  # the script written for it builds another solid
+    CODE_FAILS = "code_fails"  # the script does not run
+    BAD_PICTURE = "bad_picture"  # the source's own picture is missing or broken
     RENDER_FAILED = "render_failed"
     INTERNAL = "internal"  # a fault of ours: an error that none of our functions declares
     CRASHED = "crashed"  # its worker died or was stopped for taking too long

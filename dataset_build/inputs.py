@@ -1,0 +1,89 @@
+"""The part of the build's command line that says where parts come from and how they are proved."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from cadcoder.errors import ConfigError
+from dataset_build.parts import Source
+from dataset_build.sources import KINDS, Options, find, find_mix
+from dataset_build.verify import MODES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--source", help=" | ".join(KINDS))
+    parser.add_argument("--mix", help="several sources in shares: deepcad-json=0.5,synthetic=0.5")
+    parser.add_argument(
+        "--input", action="append", default=[], help="folder, .tar, .tar.gz, .tgz, .zip or file; KIND=PATH in a mix"
+    )
+    parser.add_argument("--count", type=int, help="parts to draw; of a real source, at most so many")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthesiser; another seed shares no sample (0)")
+    parser.add_argument("--verify", default="fast", help=f"how scripts are proved: {' | '.join(MODES)} (fast)")
+    parser.add_argument("--no-box-check", action="store_true", help="keep parts whose box is not the one stated")
+    parser.add_argument("--keep-pictures", action="store_true", help="scripts, gencad-code: their own pictures")
+    parser.add_argument("--step-iou", type=float, default=0.999, help="scripts: least IoU with a STEP beside (0.999)")
+    parser.add_argument("--columns", default="", help="gencad-code: code=NAME,image=NAME,id=NAME")
+    parser.add_argument("--split", default="train", help="gencad-code: train | validation | test (train)")
+
+
+def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
+    """Return the source that was asked for, and what of it belongs into the set's plan.
+
+    Raises:
+        ConfigError: with every fault of the arguments that can be told at once.
+    """
+    if a.verify not in MODES:
+        raise ConfigError(f"--verify: {a.verify!r} is not one of {', '.join(MODES)}")
+    options = Options(
+        check_box=not a.no_box_check,
+        columns=_pairs(a.columns, "--columns"),
+        split=a.split,
+        keep_pictures=a.keep_pictures,
+        step_iou=a.step_iou,
+    )
+    if (a.source is None) is (a.mix is None):
+        raise ConfigError("say --source KIND, or --mix KIND=SHARE,KIND=SHARE")
+    plan: dict[str, Any] = {"verify": a.verify, "box_check": not a.no_box_check}
+    if a.mix is not None:
+        shares = _shares(a.mix)
+        inputs = _pairs(",".join(a.input), "--input")
+        mix = find_mix(shares, {k: Path(v) for k, v in inputs.items()}, a.count, a.seed, options)
+        names = {k: Path(v).name for k, v in inputs.items()}
+        plan |= {"source": "mix", "mix": shares, "parts": len(mix), "seed": a.seed, "input": names}
+        kinds = set(shares)
+        source: Source = mix
+    else:
+        if len(a.input) > 1:
+            raise ConfigError("--input: one source has one input; several are for --mix")
+        path = Path(a.input[0]) if a.input else None
+        source = find(a.source, path, a.count, a.seed, options=options)
+        seed = a.seed if a.source == "synthetic" else None
+        plan |= {"source": a.source, "parts": len(source), "seed": seed, "input": path.name if path else None}
+        kinds = {a.source}
+    if kinds & {"scripts", "gencad-code"}:
+        plan |= {"keep_pictures": a.keep_pictures, "step_iou": a.step_iou, "columns": options.columns, "split": a.split}
+    return source, plan
+
+
+def _pairs(text: str, option: str) -> dict[str, str]:
+    """Return the pairs of ``a=b,c=d``."""
+    pairs: dict[str, str] = {}
+    for item in filter(None, text.split(",")):
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip() or not value or key.strip() in pairs:
+            raise ConfigError(f"{option}: {item!r} is not NAME=VALUE, or its name was given before")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def _shares(text: str) -> dict[str, float]:
+    shares = {}
+    for kind, value in _pairs(text, "--mix").items():
+        try:
+            shares[kind] = float(value)
+        except ValueError:
+            raise ConfigError(f"--mix: the share of {kind} is {value!r}, not a number") from None
+    return shares
