@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYWHERE = {"cadcoder", "cadcoder.errors"}
 #: The pipeline and the modules beside it that only it and the commands use.
 PIPELINE = {
-    f"cadcoder.{m}" for m in ("pipeline", "part", "rewrite", "pictures", "scoring", "sizes", "files", "options")
+    f"cadcoder.{m}"
+    for m in ("pipeline", "choose", "part", "rewrite", "pictures", "scoring", "sizes", "files", "options")
 }
 ROOMS = {f"cadcoder.{r}" for r in ("program", "sandbox", "model", "geometry", "render", "refine")}
 
