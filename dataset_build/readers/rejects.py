@@ -37,6 +37,9 @@ class Reason(enum.StrEnum):
     CODE_DIFFERS = "code_differs"  # the script written for it builds another solid
     CODE_FAILS = "code_fails"  # the script does not run
     BAD_PICTURE = "bad_picture"  # the source's own picture is missing or broken
+    OTHER_SPLIT = "other_split"  # the split file has it in another split than the one asked for, or not at all
+    HELD_OUT = "held_out"  # looks like a part that must not be in the set
+    DUPLICATE = "duplicate"  # the same script, or the same shape, is in the set already
     RENDER_FAILED = "render_failed"
     INTERNAL = "internal"  # a fault of ours: an error that none of our functions declares
     CRASHED = "crashed"  # its worker died or was stopped for taking too long
