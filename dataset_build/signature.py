@@ -113,7 +113,9 @@ def _rule() -> tuple[Floats, Floats]:
     s, n = 2, 3
     degree = 2 * s + 1
     for i in range(s + 1):
-        weight = (-1) ** i * 2.0 ** (-2 * s) * (degree + n - 2 * i) ** degree / (factorial(i) * factorial(degree + n - i))
+        weight = (
+            (-1) ** i * 2.0 ** (-2 * s) * (degree + n - 2 * i) ** degree / (factorial(i) * factorial(degree + n - i))
+        )
         for beta in product(range(s - i + 1), repeat=n + 1):
             if sum(beta) == s - i:
                 places.append([(2 * b + 1) / (degree + n - 2 * i) for b in beta[1:]])
