@@ -26,6 +26,9 @@ from typing import Any
 
 from cadcoder.errors import CadCoderError, ConfigError
 from dataset_build import inputs, shards
+from dataset_build.guard import Guard, Watch
+from dataset_build.heldout import ALIKE
+from dataset_build.leaks import Kept, left_out
 from dataset_build.parts import Source
 from dataset_build.pool import Pool
 from dataset_build.readers.rejects import Reject
@@ -56,6 +59,7 @@ def build_set(
     images: bool | Wish = True,
     report: Report = lambda done: None,
     verify: str = "fast",
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Build or complete a set; return its ``meta.json``.
 
@@ -68,14 +72,18 @@ def build_set(
         images: whether to draw, or which pictures.
         report: called with the number of parts done, as they are done.
         verify: how scripts are proved, one of :data:`dataset_build.verify.MODES`.
+        watch: what to keep out of the set.
 
     Raises:
         ConfigError: if ``out`` holds something else.
     """
     meta = _open(out, plan)
     if meta["complete"]:
+        shutil.rmtree(out / ".work", ignore_errors=True)  # a build can be killed between its last two steps
         report(len(source))
         return meta
+    guard = watch.guard(out / ".work" / "held_out") if watch else None
+    seen = Kept(watch.alike) if watch and watch.unique else None
     count = -(-len(source) // shard_size)
     done = 0
     todo = []
@@ -89,8 +97,13 @@ def build_set(
     chunks = [range(i, min(i + CHUNK, s.stop)) for s in spans.values() for i in range(s.start, s.stop, CHUNK)]
     samples: list[Sample] = []
     rejects: list[Reject] = []
-    with Pool(source, workers, images, verify) as pool:
+    with Pool(source, workers, images, verify, guard) as pool:
         for chunk, rows in pool.run(chunks):
+            k = chunk.start // shard_size
+            if seen is not None:
+                seen.enter(k, lambda j: shards.shard_path(out, j, count))
+                named = zip(chunk, rows, strict=True)
+                rows = [r if isinstance(r, Reject) else seen.checked(r, source.name(i)) for i, r in named]
             for row in rows:
                 if isinstance(row, Reject):
                     rejects.append(row)
@@ -98,13 +111,12 @@ def build_set(
                     samples.append(row)
             done += len(chunk)
             report(done)
-            k = chunk.start // shard_size
             if chunk.stop == spans[k].stop:
                 # The rejects first: a shard that is there is finished, rejects and all.
                 shards.save_rejects(_rejects_path(out, k), rejects)
                 shards.write_shard(shards.shard_path(out, k, count), samples, images)
                 samples, rejects = [], []
-    return _finish(out, meta, count)
+    return _finish(out, meta, count, guard)
 
 
 def _rejects_path(out: Path, k: int) -> Path:
@@ -135,7 +147,7 @@ def _open(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
     return meta
 
 
-def _finish(out: Path, meta: dict[str, Any], count: int) -> dict[str, Any]:
+def _finish(out: Path, meta: dict[str, Any], count: int, guard: Guard | None = None) -> dict[str, Any]:
     paths = [shards.shard_path(out, k, count) for k in range(count)]
     rejects = [r for k in range(count) for r in shards.load_rejects(_rejects_path(out, k))]
     rows = [shards.count_rows(p) for p in paths]
@@ -146,6 +158,8 @@ def _finish(out: Path, meta: dict[str, Any], count: int) -> dict[str, Any]:
         "shards": {p.name: n for p, n in zip(paths, rows, strict=True)},
         "rejects": dict(sorted(Counter(r.reason.value for r in rejects).items())),
     }
+    if guard is not None:
+        shards.write_json(out / "leaks.json", left_out(rejects, guard))
     shards.write_json(out / "meta.json", meta)
     shutil.rmtree(out / ".work")
     return meta
@@ -204,6 +218,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", default="gencad", help=f"{' | '.join(FAMILIES)} | none, or several (gencad)")
     parser.add_argument("--maps", default="", help="beside them: depth,normal,mask")
     parser.add_argument("--no-images", action="store_true", help="the same as --pictures none")
+    parser.add_argument("--exclude", type=Path, action="append", default=[], help="held-out parts: a folder or a set")
+    parser.add_argument("--split-file", type=Path, help="DeepCAD's train_val_test_split.json, to take --split of")
+    parser.add_argument("--drop-duplicates", action="store_true", help="leave out what is in the set already")
+    parser.add_argument("--alike", type=float, default=ALIKE, help=f"IoU from which on two parts are one ({ALIKE})")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     return parser.parse_args(argv)
 
@@ -224,10 +242,12 @@ def main(argv: list[str] | None = None) -> int:
         plan |= {"shard_size": a.shard_size, "images": bool(wish)}
         if wish and not wish.plain():
             plan |= {"pictures": list(wish.families), "maps": list(wish.maps), "pictures_seed": wish.seed}
+        watch = Watch(tuple(a.exclude), a.alike, a.split_file, a.split if a.split_file else None, a.drop_duplicates)
+        plan |= watch.plan()
         report, close = reporter(len(source), a.quiet)
         began = time.monotonic()
         try:
-            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report, a.verify)
+            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report, a.verify, watch)
         finally:
             close()
     except CadCoderError as e:

@@ -28,6 +28,7 @@ from dataset_build.verify import FAITHFUL, compare_step, prove, run
 from dataset_build.wish import Wish, as_wish
 
 if TYPE_CHECKING:
+    from dataset_build.guard import Guard
     from dataset_build.pictures import Pictures
 
 #: The longest side of a real part in the set's own unit.
@@ -42,7 +43,14 @@ STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.001, 1e-4, 1e-6)
 GRIDS: tuple[Callable[[Program, float, float, float], Program], ...] = (snap, on_grid)
 
 
-def make(part: Part, name: str, images: bool | Wish = True, number: int = 0, verify: str = "fast") -> Sample | Reject:
+def make(
+    part: Part,
+    name: str,
+    images: bool | Wish = True,
+    number: int = 0,
+    verify: str = "fast",
+    guard: Guard | None = None,
+) -> Sample | Reject:
     """Return the row for a part, or why there is none.
 
     Args:
@@ -51,21 +59,23 @@ def make(part: Part, name: str, images: bool | Wish = True, number: int = 0, ver
         images: whether to draw it, or which pictures to draw.
         number: of the part within its set; random pictures hang on it.
         verify: how to prove the script, one of :data:`dataset_build.verify.MODES`.
+        guard: keeps held-out parts out.
     """
     try:
         program, solid, code = _as_it_is(part) if part.program is None else _proved(part, part.program, verify)
+        sign = guard.check(solid) if guard else None
         drawn = _pictures(solid, as_wish(images), number) if images else None
     except Refused as e:
         return e.at(name)
     text = json.dumps(to_json(program), separators=(",", ":")) if program is not None else ""
     words = _caption(program, solid)
     if drawn is None:
-        return Sample(None, code, text, words, part.source, part.seed, None)
+        return Sample(None, code, text, words, part.source, part.seed, None, sign=sign)
     several = (drawn.images, drawn.views, drawn.maps)
     image, depth = drawn.image, drawn.depth
     if part.picture is not None:
         image, depth = part.picture, depth if part.framed else depth and NO_DEPTH
-    return Sample(image, code, text, words, part.source, part.seed, depth, *several)
+    return Sample(image, code, text, words, part.source, part.seed, depth, *several, sign)
 
 
 def _proved(part: Part, program: Program, verify: str) -> tuple[Program, Solid, str]:

@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from cadcoder.errors import MissingDependency, SandboxUnavailable
+from dataset_build.guard import Guard
 from dataset_build.parts import Source
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
@@ -32,12 +33,13 @@ PATIENCE = 60
 _source: Source
 _images: bool | Wish
 _verify: str
+_guard: Guard | None
 
 
-def _start(source: Source, images: bool | Wish, verify: str, parent: int) -> None:
+def _start(source: Source, images: bool | Wish, verify: str, guard: Guard | None, parent: int) -> None:
     """Run first in every worker."""
-    global _source, _images, _verify
-    _source, _images, _verify = source, images, verify
+    global _source, _images, _verify, _guard
+    _source, _images, _verify, _guard = source, images, verify, guard
     gc.freeze()  # what is loaded by now stays
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
@@ -60,8 +62,9 @@ def _work(indices: range) -> list[Row]:
         # Its default action ends the process, also from within a library that never returns.
         signal.alarm(PATIENCE)
         try:
-            part = _source.part(i)
-            rows.append(part if isinstance(part, Reject) else make(part, _source.name(i), _images, i, _verify))
+            name = _source.name(i)
+            part = (_guard.before(name) if _guard else None) or _source.part(i)
+            rows.append(part if isinstance(part, Reject) else make(part, name, _images, i, _verify, _guard))
         except (MissingDependency, SandboxUnavailable):
             raise  # not the part's fault: nothing can be drawn or run on this machine
         except Exception as e:
@@ -77,9 +80,17 @@ def _work(indices: range) -> list[Row]:
 class Pool:
     """Workers over one source; a context manager."""
 
-    def __init__(self, source: Source, workers: int, images: bool | Wish = True, verify: str = "fast") -> None:
+    def __init__(
+        self,
+        source: Source,
+        workers: int,
+        images: bool | Wish = True,
+        verify: str = "fast",
+        guard: Guard | None = None,
+    ) -> None:
         """Make no process yet; they start with the first chunk."""
         self._source, self._workers, self._images, self._verify = source, workers, images, verify
+        self._guard = guard
         self._executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Pool:
@@ -92,7 +103,7 @@ class Pool:
 
     def _fresh(self, workers: int) -> ProcessPoolExecutor:
         # Spawned, not forked: an OpenGL context does not survive a fork.
-        arguments = (self._source, self._images, self._verify, os.getpid())
+        arguments = (self._source, self._images, self._verify, self._guard, os.getpid())
         return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=arguments)
 
     def run(self, chunks: Iterable[range]) -> Iterator[tuple[range, list[Row]]]:

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.wish import MAPS, Wish, as_wish
@@ -36,6 +38,7 @@ class Sample:
         images: the pictures after the first, in a set of several.
         views: what each of them shows, ``image`` first (:mod:`dataset_build.pictures`).
         maps: maps as PNG, by the name of their column.
+        sign: signature (:mod:`dataset_build.signature`), to find duplicates by; not written.
     """
 
     image: bytes | None
@@ -48,6 +51,7 @@ class Sample:
     images: tuple[bytes, ...] = ()
     views: tuple[str, ...] = ()
     maps: Mapping[str, bytes] = field(default_factory=dict)
+    sign: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 def schema(images: bool | Wish = True) -> pa.Schema:
