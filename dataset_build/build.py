@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from cadcoder.errors import CadCoderError, ConfigError
-from dataset_build import inputs, shards
+from dataset_build import inputs, llava, shards
+from dataset_build.card import write_card
 from dataset_build.guard import Guard, Watch
 from dataset_build.heldout import ALIKE
 from dataset_build.leaks import Kept, left_out
@@ -160,6 +161,7 @@ def _finish(out: Path, meta: dict[str, Any], count: int, guard: Guard | None = N
     }
     if guard is not None:
         shards.write_json(out / "leaks.json", left_out(rejects, guard))
+    write_card(out, meta)
     shards.write_json(out / "meta.json", meta)
     shutil.rmtree(out / ".work")
     return meta
@@ -222,6 +224,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split-file", type=Path, help="DeepCAD's train_val_test_split.json, to take --split of")
     parser.add_argument("--drop-duplicates", action="store_true", help="leave out what is in the set already")
     parser.add_argument("--alike", type=float, default=ALIKE, help=f"IoU from which on two parts are one ({ALIKE})")
+    parser.add_argument("--llava", type=Path, metavar="DIR", help="at the end, write it for LLaVA's trainers as well")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     return parser.parse_args(argv)
 
@@ -250,6 +253,8 @@ def main(argv: list[str] | None = None) -> int:
             meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report, a.verify, watch)
         finally:
             close()
+        if a.llava is not None:
+            llava.convert(a.out, a.llava, llava.PROMPT.read_text(encoding="utf-8").strip())
     except CadCoderError as e:
         sys.stderr.write(f"error: {e}\n")
         return e.exit_code

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +112,9 @@ def gather(places: Sequence[Path], folder: Path) -> HeldOut:
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    partial = folder / "names.partial"
-    partial.write_text(json.dumps({"names": names, "unreadable": unreadable}), encoding="utf-8")
-    partial.replace(folder / "names.json")
+    begun = folder / "names.partial"
+    begun.write_text(json.dumps({"names": names, "unreadable": unreadable}), encoding="utf-8")
+    begun.replace(folder / "names.json")
     return HeldOut(folder)
 
 
@@ -148,11 +148,20 @@ def _parts(place: Path) -> Iterator[tuple[str, Callable[[], Solid]]]:
     for path in files_of(place):
         if path.suffix == ".parquet":
             for row, program in enumerate(columns(path, "program")):
-                yield f"{path.name}:{row}", lambda program=program: build(from_json(json.loads(program)))
-        elif path.suffix.lower() == ".py":
-            yield str(path.relative_to(root)), lambda path=path: build(parse(_text(path)))
+                yield f"{path.name}:{row}", partial(_from_row, program)
         else:
-            yield str(path.relative_to(root)), lambda path=path: read_solid(path)
+            read = _from_script if path.suffix.lower() == ".py" else read_solid
+            yield str(path.relative_to(root)), partial(read, path)
+
+
+def _from_row(program: str) -> Solid:
+    if not program:
+        raise InputError("a row without a program")
+    return build(from_json(json.loads(program)))
+
+
+def _from_script(path: Path) -> Solid:
+    return build(parse(_text(path)))
 
 
 def _text(path: Path) -> str:

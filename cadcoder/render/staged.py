@@ -230,7 +230,7 @@ def _touch(scene: _Scene, points: Floats) -> Floats:
     view = _lamp_view(scene, np.array([0, 0, -1], dtype=np.float32), margin=0.25)
     depth = window(view.size).draw_deep(scene.part, view, _FLAT)[1]
     # The view is from below the table, which is the nearest thing there can be.
-    height = np.where(np.isfinite(depth), depth - depth.min(), np.inf)
+    height = depth - depth[np.isfinite(depth)].min(initial=np.float32(10 * scene.radius))
     cover = np.exp(-height / (0.25 * scene.radius)).astype(np.float32)
     wide = soft(cover, 0.12 * scene.radius / view.unit)
     near = soft(cover, 0.02 * scene.radius / view.unit)
