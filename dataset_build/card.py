@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import sys
 from collections import Counter
@@ -224,7 +225,10 @@ def write_sheets(out: Path) -> list[Path]:
     from dataset_build.synth import sample_solid
     from dataset_build.wish import FAMILIES, MAPS, Wish
 
-    solids = [sample_solid(seed)[1] for seed in (21, 22, 24, 28, 31, 36, 40, 41, 47, 52, 60, 66)]
+    drawn = (sample_solid(seed) for seed in range(20, 10_000))
+    # Parts that show something: several features, neither a sheet nor a rod.
+    rich = (s for p, s in drawn if len(p.extrudes) > 2 and s.extents.min() > 0.2 * s.extents.max())
+    solids = list(itertools.islice(rich, 12))
     paths = []
     for family in FAMILIES:
         parts = {"gencad5": 2, "cadbench": 2}.get(family, 12)
@@ -232,7 +236,7 @@ def write_sheets(out: Path) -> list[Path]:
         files = [data for f in found for data in (f.image, *f.images)]
         across = {"gencad5": 5, "cadbench": 9}.get(family, 6)
         paths.append(out / f"family_{family}.png")
-        side = 110 if family == "cadbench" else 150
+        side = {"cadbench": 110, "photo": 200}.get(family, 150)
         contact_sheet([Image.open(io.BytesIO(f)) for f in files], paths[-1], across, side)
     shots = [draw(s, Wish(("photo",), tuple(MAPS)), k) for k, s in enumerate(solids[:3])]
     rows = [data for f in shots for data in (f.image, *(f.maps[MAPS[m]] for m in MAPS))]

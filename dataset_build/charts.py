@@ -28,7 +28,8 @@ def histogram(values: NDArray[np.int64], path: Path, title: str, axis: str, bins
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
     pen.text((left, 12), title, fill=INK, font=font)
     pen.text(((left + width - right) / 2, height - 22), axis, fill=INK, font=small, anchor="ma")
-    high = _round_up(float(np.quantile(values, 0.995)) if len(values) else 1.0)
+    # Bars of a whole number of values each.
+    high = float(bins * max(1, np.ceil(np.quantile(values, 0.995) / bins)) if len(values) else bins)
     counts, _ = np.histogram(np.clip(values, 0, high), bins=bins, range=(0, high))
     tallest = max(int(counts.max()), 1)
     across, down = (width - left - right) / bins, height - top - bottom
@@ -65,7 +66,7 @@ def contact_sheet(pictures: Sequence[Image.Image], path: Path, across: int = 4, 
         small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
         sheet.paste(small, (4 + k % across * (side + 4), 4 + k // across * (side + 4)))
     # A palette makes photographs a third as large; nobody measures colours on a contact sheet.
-    save(sheet.quantize(128, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE), path)
+    save(sheet.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE), path)
 
 
 def save(picture: Image.Image, path: Path) -> None:
@@ -74,8 +75,3 @@ def save(picture: Image.Image, path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     picture.save(partial, "PNG", optimize=True)
     partial.replace(path)
-
-
-def _round_up(value: float) -> float:
-    step = 10.0 ** np.floor(np.log10(max(value, 1.0)))
-    return float(np.ceil(max(value, 1.0) / (step / 2)) * step / 2)

@@ -4,8 +4,8 @@
 
 ``DIR/llava.json`` is a list of ``{"id": ..., "image": ..., "conversations": [{"from": "human", "value": ...}, {"from":
 "gpt", "value": ...}]}`` (Liu et al., LLaVA, ``docs/Finetune_Custom_Data.md``): ``image`` is a path below ``DIR``, the
-human's words are ``<image>``, a new line and the prompt, the answer is the script. The same command goes on where it was
-stopped, and ends with the same bytes.
+human's words are ``<image>``, a new line and the prompt, the answer is the script. The same command goes on where it
+was stopped, and ends with the same bytes.
 """
 
 from __future__ import annotations
