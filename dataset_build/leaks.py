@@ -33,9 +33,10 @@ from dataset_build.guard import Guard, Watch
 from dataset_build.heldout import ALIKE, MOST, columns, files_of, gather
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
-from dataset_build.signature import LENGTH, Signature, same_part, signature
+from dataset_build.signature import EXACT, LENGTH, Signature, same_part, signature
 
-#: Within a set signatures must be this near: one shape that is written, placed or tessellated in two ways is.
+#: Within a set the exact numbers of signatures must be this near: those of one shape that is written, placed or
+#: tessellated in two ways are.
 NEAR = 0.15
 #: Parts after which the tree of signatures is built anew; until then the new ones are compared one by one.
 TAIL = 2000
@@ -100,13 +101,15 @@ class Seen:
             from scipy.spatial import cKDTree
 
             # What has no signature is put where nothing comes near it.
-            self._tree, self._treed = cKDTree(np.nan_to_num(self._signs[: self._count], posinf=1e6)), self._count
-        found = list(self._tree.query_ball_point(sign, NEAR, p=np.inf)) if self._tree is not None else []
-        tail = self._signs[self._treed : self._count]
-        found += (np.flatnonzero((np.abs(tail - sign) <= NEAR).all(axis=1)) + self._treed).tolist()
+            known = np.nan_to_num(self._signs[: self._count, :EXACT], posinf=1e6)
+            self._tree, self._treed = cKDTree(known), self._count
+        found = list(self._tree.query_ball_point(sign[:EXACT], NEAR, p=np.inf)) if self._tree is not None else []
+        tail = self._signs[self._treed : self._count, :EXACT]
+        found += (np.flatnonzero((np.abs(tail - sign[:EXACT]) <= NEAR).all(axis=1)) + self._treed).tolist()
+        found = [k for k in found if np.abs(self._signs[k] - sign).max() <= 1]
         if not found:
             return []
-        near = np.abs(self._signs[found] - sign).max(axis=1)
+        near = np.abs(self._signs[found, :EXACT] - sign[:EXACT]).max(axis=1)
         return [found[k] for k in np.lexsort((found, near))[:MOST]]
 
 
