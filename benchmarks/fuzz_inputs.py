@@ -89,7 +89,8 @@ def damaged_json(rng: random.Random, text: bytes) -> bytes:
                 inside[key] = value * rng.choice((-1, 0, 1e-9, 1.0001, 2, 1e9)) + rng.choice((0, 0, 1e-7, 1))
             case 4 if isinstance(value, str):
                 # A name that stands elsewhere in the file is the likeliest confusion.
-                names = list(data.get("entities", {})) if isinstance(data, dict) else []
+                found = data.get("entities") if isinstance(data, dict) else None
+                names = list(found) if isinstance(found, dict) else []
                 inside[key] = rng.choice([*names, value[::-1], value + "x"])
             case _:
                 inside[key] = copy.deepcopy(rng.choice(ODD))
