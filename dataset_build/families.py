@@ -5,6 +5,9 @@
 Writes ``samples.jsonl`` (rows with ``id``, ``image`` or ``images``, ``step``, ``family``, ``seed``), the layout that
 :mod:`eval.pictures` measures. The same seed gives the same parts in every family, so that what a family costs is seen
 part by part.
+
+``photo`` is a part before a plain background, ``table`` a photograph on a table as sets have them (``--pictures photo``
+of :mod:`dataset_build.build`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,11 @@ from cadcoder.errors import CadCoderError, ConfigError
 from cadcoder.geometry.solid import Solid
 from cadcoder.render.camera import CAMERAS, GENCAD, random_camera
 from cadcoder.render.gencad import render_gencad, render_view
-from cadcoder.render.look import GENCAD_LOOK
 from cadcoder.render.photo import photo
 from cadcoder.render.sketch import sketch
+from cadcoder.render.staged import shoot
 from cadcoder.render.window import Image
+from dataset_build.pictures import LINES
 
 Rng = np.random.Generator
 #: Seeds from here on are kept out of every set that is trained on.
@@ -46,10 +49,10 @@ def _any(solid: Solid, rng: Rng) -> Image:
 
 def _lines(solid: Solid, rng: Rng) -> Image:
     """Draw black lines on white, from the paper's corner."""
-    return render_view(solid, GENCAD, replace(GENCAD_LOOK, ambient=1.0, ambient_colour=None, diffuse=0.0, antialias=4))
+    return render_view(solid, GENCAD, LINES)
 
 
-#: How each family draws one picture of a solid.
+#: How each family draws one picture of a solid; new ones go last, as the place in here is part of the seed.
 FAMILIES: dict[str, Callable[[Solid, Rng], Image]] = {
     "gencad": lambda solid, rng: render_gencad(solid),
     "corner": _corner,
@@ -57,6 +60,7 @@ FAMILIES: dict[str, Callable[[Solid, Rng], Image]] = {
     "photo": lambda solid, rng: photo(solid, rng, size=SIZE),
     "lines": _lines,
     "sketch": lambda solid, rng: sketch(solid, rng, size=SIZE),
+    "table": lambda solid, rng: shoot(solid, rng, size=SIZE).image,
 }
 #: Families of several pictures of one part: the family of each picture and how many there are.
 SEVERAL = {"any2": ("any", 2), "any4": ("any", 4), "photo2": ("photo", 2), "photo4": ("photo", 4)}
