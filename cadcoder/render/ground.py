@@ -71,10 +71,10 @@ def _noise(rng: np.random.Generator, rows: int, columns: int) -> Floats:
     """Return noise (TILE, TILE) of mean 0 and deviation 1, with so many blobs down and across; it repeats."""
     values = np.pad(rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap")
     zoom = TILE / np.array([rows, columns])
-    box = (2 * zoom[1], 2 * zoom[0], 2 * zoom[1] + TILE, 2 * zoom[0] + TILE)
+    left, top = round(2 * zoom[1]), round(2 * zoom[0])
     across, down = round((columns + 4) * zoom[1]), round((rows + 4) * zoom[0])
     grown = Pillow.fromarray(values).resize((across, down), Pillow.Resampling.BICUBIC)
-    cut = np.asarray(grown.crop([round(v) for v in box]), dtype=np.float32)
+    cut = np.asarray(grown.crop((left, top, left + TILE, top + TILE)), dtype=np.float32)
     return np.asarray((cut - cut.mean()) / max(float(cut.std()), 1e-6), dtype=np.float32)
 
 
@@ -92,8 +92,9 @@ def _colour(kind: str, rng: np.random.Generator) -> Floats:
     if kind in ranges:
         tint, low, high = ranges[kind]
         if kind == "mat" and rng.random() < 0.5:
-            tint = tuple(float(v) for v in rng.uniform(0.3, 1, 3))
-        return np.asarray(tint * rng.normal(1, 0.05, 3) * rng.uniform(low, high), dtype=np.float32)
+            r, g, b = (float(v) for v in rng.uniform(0.3, 1, 3))
+            tint = (r, g, b)
+        return np.asarray(np.array(tint) * rng.normal(1, 0.05, 3) * rng.uniform(low, high), dtype=np.float32)
     grey = rng.uniform(0.03, 0.85) if rng.random() < 0.7 else rng.uniform(0.6, 0.9)
     return np.asarray(np.clip(grey * rng.normal(1, 0.25 if rng.random() < 0.25 else 0.04, 3), 0.02, 0.9), np.float32)
 
@@ -120,4 +121,4 @@ def make_backdrop(size: Size, rng: np.random.Generator) -> Floats:
         small[y : y + 3, x : x + 3] = rng.uniform(1, 3)
     small = ndimage.gaussian_filter(np.clip(small, 0, 3), (*(rng.uniform(1.2, 4.0),) * 2, 0))
     bands = [Pillow.fromarray(small[..., k]).resize((width, height), Pillow.Resampling.BICUBIC) for k in range(3)]
-    return np.clip(np.stack([np.asarray(b) for b in bands], axis=-1), 0, None).astype(np.float32)
+    return np.asarray(np.clip(np.stack([np.asarray(b) for b in bands], axis=-1), 0, None), dtype=np.float32)

@@ -6,6 +6,7 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cadcoder.render.backdrop import Floats
 
@@ -56,7 +57,7 @@ class Material:
             left = np.floor(at).astype(np.int64)
             share = (at - left).astype(np.float32)
             wave = line[left % 512] * (1 - share) + line[(left + 1) % 512] * share
-        return np.clip(1 + self.strength * wave, 0.2, 2).astype(np.float32)
+        return np.asarray(np.clip(1 + self.strength * wave, 0.2, 2), dtype=np.float32)
 
 
 def make_material(rng: np.random.Generator) -> Material:
@@ -87,6 +88,6 @@ def make_material(rng: np.random.Generator) -> Material:
     return Material(_three(colour), False, float(rng.uniform(0.08, 0.8)), marks, 0.05, pitch, axis)
 
 
-def _three(values: Floats) -> tuple[float, float, float]:
+def _three(values: npt.NDArray[np.floating]) -> tuple[float, float, float]:
     r, g, b = (float(v) for v in np.clip(values, 0.01, 0.95))
     return r, g, b

@@ -39,7 +39,7 @@ class Room:
 
     def diffuse(self, normals: Floats) -> Floats:
         """Return the irradiance over pi (N, 3) on faces with normals (N, 3), without the key light."""
-        return np.maximum(_basis(normals) @ self.harmonics, 0).astype(np.float32)
+        return np.asarray(np.maximum(_basis(normals) @ self.harmonics, 0), dtype=np.float32)
 
     def mirrored(self, directions: Floats, roughness: float) -> Floats:
         """Return the radiance (N, 3) that comes from directions (N, 3), blurred by a roughness in [0, 1]."""
@@ -49,7 +49,7 @@ class Room:
         key = np.exp(lobe * (directions @ self.key - 1))[:, None] * (
             self.key_colour * np.float32(0.1 * math.sqrt(lobe))
         )
-        return (_looked_up(soft, directions) + key).astype(np.float32)
+        return np.asarray(_looked_up(soft, directions) + key, dtype=np.float32)
 
 
 def make_room(rng: np.random.Generator, ground: Floats) -> Room:
@@ -124,4 +124,4 @@ def _harmonics(panorama: Floats, directions: Floats) -> Floats:
     area = np.sin((np.arange(HEIGHT) + 0.5) / HEIGHT * math.pi) * (math.pi / HEIGHT) * (2 * math.pi / WIDTH)
     weights = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
     found = np.einsum("hwk,hwc,h->kc", _basis(directions), panorama, area)
-    return (weights[:, None] * found).astype(np.float32)
+    return np.asarray(weights[:, None] * found, dtype=np.float32)

@@ -243,17 +243,18 @@ def _lit(
 ) -> Floats:
     """Return the light (N, 3) that comes from the pixels of the part."""
     mask, turn = maps.mask, _turn(view, scene)
-    normals = (maps.normals[mask].astype(np.float32) - np.float32(127.5)) @ turn
+    normals = np.asarray((maps.normals[mask].astype(np.float32) - np.float32(127.5)) @ turn, dtype=np.float32)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
     ways = rays[mask] @ turn
     points = _eye(view, scene) + ways * depth[mask][:, None]
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    facing = normals @ room.key
+    facing = np.asarray(normals @ room.key, dtype=np.float32)
     lamp = np.maximum(facing, 0) * _self_shadow(scene, room, points, mask, facing)
     shade = _crevices(maps, scene, view)[mask][:, None]
     colour = np.asarray(material.colour, dtype=np.float32)
     # Marks belong to the part, whichever side it lies on.
-    marks = material.texture((points / scene.radius) @ scene.axes.astype(np.float32), seed)[:, None]
+    own = np.asarray((points / scene.radius) @ scene.axes.astype(np.float32), dtype=np.float32)
+    marks = material.texture(own, seed)[:, None]
     mirror = ways - 2 * (ways * normals).sum(axis=1, keepdims=True) * normals
     shine = room.mirrored(mirror, material.roughness) * (0.3 + 0.7 * shade)
     cosine = np.clip(-(ways * normals).sum(axis=1, keepdims=True), 0, 1)
