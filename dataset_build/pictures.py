@@ -32,7 +32,7 @@ from cadcoder.render.look import GENCAD_LOOK
 from cadcoder.render.maps import Maps, draw_maps
 from cadcoder.render.mesh import drawable
 from cadcoder.render.sketch import sketch
-from cadcoder.render.window import Image
+from cadcoder.render.window import Depth, Image
 from dataset_build.depth import encode
 from dataset_build.png import png
 from dataset_build.wish import FAMILIES, MAPS, Wish
@@ -123,7 +123,7 @@ def pack(maps: Maps) -> dict[str, bytes]:
 class _View:
     name: str
     image: Image | bytes
-    near: np.ndarray | None = None  # type: ignore[type-arg]
+    near: Depth | None = None
     maps: Maps | None = None
 
 

@@ -65,7 +65,7 @@ def signature(solid: Solid) -> Signature:
             *_histograms(corners),
         ]
     )
-    return (numbers / TOLERANCE).astype(np.float32)
+    return np.asarray(numbers / TOLERANCE, dtype=np.float32)
 
 
 def reach(alike: float) -> float:
