@@ -26,7 +26,7 @@ FAITHFUL = 0.999
 TIMEOUT = 10.0
 #: Angle between facets, and distance from the surface by the diagonal, of meshes that tell two solids from one where
 #: ordinary ones are too coarse: the facets of a thin tube's two meshes part where its wall does not.
-FINE = ((math.pi / 90, 2e-5), (math.pi / 360, 1e-6))
+FINE = ((math.pi / 90, 2e-5), (math.pi / 360, 1e-6), (math.pi / 1440, 1e-7))
 
 
 def run(code: str) -> tuple[Solid, Outcome]:
