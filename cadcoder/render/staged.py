@@ -166,13 +166,13 @@ def _table(
     distance = np.where((reach > 0) & (reach < far), np.hypot(points[..., 0], points[..., 1]), np.inf)
     angle, scale = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(1.5, 4.5)) * scene.radius
     c, s = np.float32(math.cos(angle) / scale), np.float32(math.sin(angle) / scale)
-    offset = rng.uniform(0, 1, 2)
-    u = points[..., 0] * c + points[..., 1] * s + offset[0]
-    v = points[..., 1] * c - points[..., 0] * s + offset[1]
+    u = points[..., 0] * c + points[..., 1] * s + np.float32(rng.uniform())
+    v = points[..., 1] * c - points[..., 0] * s + np.float32(rng.uniform())
     colours = spread(tile, u, v)
     up = np.array([[0, 0, 1]], dtype=np.float32)
     key = room.key_colour * np.float32(max(float(room.key[2]), 0))
-    lamp, touch = _shadow(scene, room, points), _touch(scene, points)
+    few = points[::2, ::2]  # both are soft
+    lamp, touch = (_grown(a, u.shape) for a in (_shadow(scene, room, few), _touch(scene, few)))
     light = room.diffuse(up)[0] * touch[..., None] + key * lamp[..., None]
     shine = float(rng.uniform(0, 0.12)) if rng.random() < 0.5 else 0.0
     if shine:
@@ -184,6 +184,12 @@ def _table(
         glow = room.mirrored(few.reshape(-1, 3), 0.5).reshape(*few.shape)
         colours = colours + shine * np.repeat(np.repeat(glow, step, 0), step, 1)[: len(u), : u.shape[1]]
     return (colours * light).astype(np.float32), distance.astype(np.float32)
+
+
+def _grown(picture: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return a picture (H / 2, W / 2) at a shape (H, W)."""
+    grown = Pillow.fromarray(picture).resize(shape[::-1], Pillow.Resampling.BILINEAR)
+    return np.asarray(grown, dtype=np.float32)
 
 
 def _lamp_view(scene: _Scene, direction: Floats, margin: float = 0.04) -> View:
@@ -219,7 +225,7 @@ def _shadow(scene: _Scene, room: Room, points: Floats) -> Floats:
     """Return how much of the key light reaches points (H, W, 2) of the table, (H, W)."""
     view = _lamp_view(scene, room.key, margin=0.2)
     depth = window(view.size).draw_deep(scene.part, view, _FLAT)[1]
-    sigma = 0.5 + room.softness * 0.35 * scene.radius / view.unit
+    sigma = float(0.5 + room.softness * 0.35 * scene.radius / view.unit)
     covered = soft(np.isfinite(depth).astype(np.float32), sigma)
     whole = np.dstack([points, np.full(points.shape[:2], scene.floor, np.float32)])
     return 1 - _sampled(covered, _project(view, scene, whole), 0.0)
@@ -263,7 +269,9 @@ def _lit(
         # Rough metal scatters what it mirrors; a share of it follows the diffuse light.
         share = 0.25 + 0.5 * material.roughness
         return np.asarray(colour * marks * (shine * (1 - share) + scattered * share), dtype=np.float32)
-    fresnel = 0.04 + 0.96 * (1 - cosine) ** 5 * (1 - 0.8 * material.roughness)
+    away = 1 - cosine
+    square = away * away
+    fresnel = 0.04 + 0.96 * (1 - 0.8 * material.roughness) * square * square * away
     return np.asarray(colour * marks * scattered + fresnel * shine, dtype=np.float32)
 
 
@@ -292,7 +300,7 @@ def _crevices(maps: Maps, scene: _Scene, view: View) -> Floats:
     near = np.where(maps.mask, maps.near, 0).astype(np.float32)
     shade = np.ones_like(mask)
     for reach, strength in ((0.05, 0.9), (0.2, 0.7)):
-        sigma = max(reach * scene.radius / view.unit, 0.7)
+        sigma = max(float(reach * scene.radius / view.unit), 0.7)
         mean = soft(near, sigma) / np.maximum(soft(mask, sigma), 1e-3)
         shade -= strength * 0.5 * np.clip((mean - near) / (1.5 * sigma), 0, 1)
     return np.clip(shade, 0.2, 1)
