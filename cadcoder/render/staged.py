@@ -188,7 +188,7 @@ def _table(
 
 def _grown(picture: Floats, shape: tuple[int, ...]) -> Floats:
     """Return a picture (H / 2, W / 2) at a shape (H, W)."""
-    grown = Pillow.fromarray(picture).resize(shape[::-1], Pillow.Resampling.BILINEAR)
+    grown = Pillow.fromarray(picture).resize((shape[1], shape[0]), Pillow.Resampling.BILINEAR)
     return np.asarray(grown, dtype=np.float32)
 
 
