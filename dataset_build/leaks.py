@@ -17,9 +17,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
 from cadcoder.program.serialize import from_json
 from dataset_build.guard import Guard, Watch
-from dataset_build.heldout import ALIKE, MOST, columns, files_of, gather
+from dataset_build.heldout import ALIKE, MOST, HeldOut, columns, files_of, gather
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
 from dataset_build.signature import EXACT, LENGTH, Signature, same_part, signature
@@ -175,15 +179,16 @@ def _built(program: str) -> Solid:
 
 
 def report(
-    folder: Path, against: Sequence[Path] = (), alike: float = ALIKE, held: Path | None = None
+    folder: Path, against: Sequence[Path] = (), alike: float = ALIKE, held: Path | None = None, workers: int = 1
 ) -> dict[str, Any]:
     """Return what is twice in a set, and what of it is among held-out parts.
 
     Args:
         folder: a built set.
-        against: held-out parts, as :func:`gather` takes them.
+        against: held-out parts, as :func:`dataset_build.heldout.gather` takes them.
         alike: IoU from which on two parts are one.
         held: where to keep the held-out parts as they are read; needed with ``against``.
+        workers: processes that work out signatures and compare with held-out parts.
 
     Raises:
         ConfigError: if something cannot be read.
@@ -196,15 +201,15 @@ def report(
     duplicates: list[dict[str, str]] = []
     leaked: list[dict[str, str]] = []
     count = unseen = 0
-    for path in files:
-        for row, (code, program) in enumerate(columns(path, "code", "program")):
+    for path, looked in zip(files, _looked(files, out, alike, workers), strict=True):
+        rows = columns(path, "code", "program")
+        for row, ((code, program), (sign, found)) in enumerate(zip(rows, looked, strict=True)):
             name = f"{path.name}:{row}"
             count += 1
             unseen += not program
-            same = seen.add(name, code, program, sign_of(program))
+            same = seen.add(name, code, program, sign)
             if same is not None:
                 duplicates.append({"part": name, "is": same})
-            found = out.like(_built(program), alike) if out is not None and program else None
             if found is not None:
                 leaked.append({"part": name, "is": f"IoU {found[1]:.4f} with {found[0]}"})
     exact = sum(d["is"].startswith("the script") for d in duplicates)
@@ -222,6 +227,27 @@ def report(
     }
 
 
+Look = tuple[Signature | None, tuple[str, float] | None]
+
+
+def _look(path: Path, out: HeldOut | None, alike: float) -> list[Look]:
+    """Return, of each part of a shard, its signature and the held-out part that it is alike."""
+    rows: list[Look] = []
+    for program in columns(path, "program"):
+        found = out.like(_built(program), alike) if out is not None and program else None
+        rows.append((sign_of(program), found))
+    return rows
+
+
+def _looked(files: Sequence[Path], out: HeldOut | None, alike: float, workers: int) -> Iterator[list[Look]]:
+    """Yield what :func:`_look` finds, in the order of the files."""
+    if workers == 1:
+        yield from (_look(path, out, alike) for path in files)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(_look, files, repeat(out), repeat(alike))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     import tempfile
@@ -232,11 +258,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--against", type=Path, action="append", default=[], help="held-out parts: a set or a folder")
     parser.add_argument("--alike", type=float, default=ALIKE, help=f"IoU from which on two parts are one ({ALIKE})")
     parser.add_argument("--out", type=Path, help="file for the whole report")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
     a = parser.parse_args(argv)
     try:
         Watch(tuple(a.against), a.alike).check()
         with tempfile.TemporaryDirectory() as folder:
-            found = report(a.set, a.against, a.alike, Path(folder) / "held")
+            found = report(a.set, a.against, a.alike, Path(folder) / "held", max(1, a.workers))
         if a.out:
             a.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     except CadCoderError as e:
