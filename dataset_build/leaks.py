@@ -75,7 +75,8 @@ class Seen:
         digest = hashlib.sha256(code.encode()).digest()[:16]
         if digest in self._scripts:
             return f"the script of {self._scripts[digest]}"
-        for k in self._near(sign) if sign is not None and program else []:
+        sign = sign if program else None  # what cannot be built again cannot be compared
+        for k in self._near(sign) if sign is not None else []:
             iou = same_part(_built(program), _built(self._programs[k]), self.alike)
             if iou >= self.alike:
                 return f"IoU {iou:.4f} with {self._names[k]}"

@@ -111,6 +111,12 @@ def test_seen_finds_the_same_script_and_the_same_shape():
     hand = parse(CHIRAL.replace("(25, 10)", "(-25, 10)").replace("(-30, -15)", "(30, -15)"))
     assert seen.add("z", emit(hand), json.dumps(to_json(hand)), signature(build(hand))) is None
     assert len(seen) == kept + 1
+    # A script that is no program is known by its text alone, and stands in nobody's way.
+    sign = signature(sample_solid(777)[1])
+    assert seen.add("u", "import cadquery", "", sign) is None
+    assert "script of u" in str(seen.add("v", "import cadquery", "", sign))
+    program = sample(777)
+    assert seen.add("w", emit(program), json.dumps(to_json(program)), sign) is None
 
 
 @dataclass(frozen=True)
