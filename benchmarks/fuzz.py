@@ -5,7 +5,8 @@
 Valid inputs made here are damaged by a seed: JSON and arrays in their structure (values replaced, dropped, repeated,
 made huge), and every format byte by byte (flipped, cut, doubled, spliced, lengths set to extremes). The reader works in
 a process that may die. Counted are programs, rejects by reason, refusals in one line (an archive that cannot be
-listed), and what must not be: exceptions that nobody declares, processes that died, inputs that took over ten seconds.
+listed), and what must not be: exceptions that nobody declares, processes that died, inputs that took over ten seconds
+of processor time (two minutes by the clock).
 Every ``--through``-th program goes on through the whole of a build but for its pictures. Prints a table in Markdown;
 exit code 1 where anything is counted that must not be.
 """
@@ -32,8 +33,8 @@ from dataset_build.make import make
 from dataset_build.parts import Part
 from dataset_build.readers.rejects import Reason, Refused, Reject
 
-#: Seconds after which an input counts as one that never ends.
-PATIENCE = 10
+#: Processor seconds, and seconds by the clock, after which an input counts as one that never ends.
+PATIENCE, WAIT = 10, 120
 #: What an input can end as.
 WANTED = ("program", "script kept", "refused in one line", *(r.value for r in Reason if r.value != "internal"))
 FAULTS = ("internal", "exception", "died", "timed out")
@@ -57,12 +58,14 @@ def ends_of(parts: list[Part | Reject], through: bool) -> list[str]:
 
 def work(reader: str, first: int, last: int, seed: int, through: int, counts: Any, at: Any, folder: str) -> None:
     """Feed inputs ``first`` to ``last`` to a reader; counts and place are shared with the parent."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
     feed: Callable[[random.Random, Path], list[Part | Reject]] = MAKERS[reader](Path(folder))
     done = 0
     for i in range(first, last):
         at.value = i
-        signal.alarm(PATIENCE)
+        signal.alarm(WAIT)
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         try:
             ends = ends_of(feed(random.Random(f"{seed}/{reader}/{i}"), Path(folder)), False)
             done += ends.count("program")
@@ -77,6 +80,7 @@ def work(reader: str, first: int, last: int, seed: int, through: int, counts: An
             sys.stderr.write(f"{reader} input {i}: {type(e).__name__}: {e}\n")
             ends = ["exception"]
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         for end in ends:
             counts[ENDS.index(end)] += 1
 
@@ -96,7 +100,7 @@ def fuzz(reader: str, count: int, seed: int, through: int) -> tuple[Counter[str]
             process.join()
             if process.exitcode == 0:
                 break
-            end = "timed out" if process.exitcode == -signal.SIGALRM else "died"
+            end = "timed out" if process.exitcode in (-signal.SIGALRM, -signal.SIGPROF) else "died"
             sys.stderr.write(f"{reader} input {at.value}: {end} (exit code {process.exitcode})\n")
             extra[end] += 1
             first = at.value + 1

@@ -170,6 +170,13 @@ def test_a_zip_member_with_a_wrong_checksum(tmp_path):
     assert parts[0].reason is Reason.UNREADABLE and "checksum" in parts[0].detail and isinstance(parts[1], Part)
 
 
+def test_a_zip_with_a_file_without_a_name(tmp_path):
+    data = zip_bytes({"a.json": TEXT, "b.json": TEXT}, zipfile.ZIP_STORED).replace(b"b.json", b"\0.json")
+    (tmp_path / "set.zip").write_bytes(data)
+    names, (part,) = rows(tmp_path / "set.zip")
+    assert names == ["a.json"] and isinstance(part, Part)
+
+
 def test_names_that_are_not_utf8_can_be_written(tmp_path):
     folder = str(tmp_path)
     with open(folder.encode() + b"/\xff.json", "wb") as f:
