@@ -71,12 +71,12 @@ def choose(
     best: Candidate | None = candidates[chosen or 0]
     origin: Origin = "model"
     if best is None or best.solid is None:  # a program of the bank still does
-        chosen, best, origin = None, _first_that_runs(retrieved, means), "bank"
+        chosen, best, origin = None, _first_that_runs(retrieved, views, means), "bank"
     if best is None or best.solid is None:
         raise NothingRuns(candidates)
     draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
     if options.fits:
-        running = [c.guess for c in candidates if c.guess is not None]
+        running = [c.rough for c in candidates if c.rough is not None]
         fitted = _fitted(best, views, running, retrieved, means, options)
         if fitted is not None:
             draft, seen, first, origin = fitted
@@ -97,28 +97,37 @@ def choose(
     )
 
 
-def _first_that_runs(guesses: Sequence[Guess], means: Means) -> Candidate | None:
+def _first_that_runs(guesses: Sequence[Guess], views: Views, means: Means) -> Candidate | None:
     """Return the first of a few programs that the executor runs, None where none does."""
+    from cadcoder.refine.poses import sharpened
+
+    sharp = sharpened(views)
     for guess in guesses[:MORE_CANDIDATES]:
         outcome = means.run(guess.code)
         solid = solid_of(outcome)
         if solid is not None:
-            return Candidate(guess.code, outcome, solid, guess)
+            exact = guess if sharp is None else means.ask("likeness", guess.code, solid, sharp).result()
+            return Candidate(guess.code, outcome, solid, exact, guess)
     return None
 
 
 def _judged(codes: Sequence[str], views: Views, known: dict[str, Candidate], means: Means) -> dict[str, Candidate]:
     """Return the candidates by text, those known first; each text runs once."""
+    from cadcoder.refine.poses import sharpened, small
+
     texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
     judged = dict(known)
-    asked: dict[str, Future[Guess]] = {}
+    sharp = sharpened(views)
+    asked: dict[str, list[Future[Guess]]] = {}
     for text, outcome in zip(texts, means.run_all(texts), strict=True):
         solid: Solid | None = solid_of(outcome)
         judged[text] = Candidate(text, outcome, solid, None)
         if solid is not None:
-            asked[text] = means.ask("likeness", text, solid, views)
-    for text, guess in asked.items():
-        judged[text] = replace(judged[text], guess=guess.result())
+            kinds = [views] if sharp is None else [small(views), sharp]
+            asked[text] = [means.ask("likeness", text, solid, kind) for kind in kinds]
+    for text, guesses in asked.items():
+        rough, *exact = (guess.result() for guess in guesses)
+        judged[text] = replace(judged[text], guess=exact[0] if exact else rough, rough=rough)
     return judged
 
 
@@ -136,6 +145,7 @@ def _fitted(
         The script to hand over, how it looks, the guess that it was fitted from, and where that comes from.
     """
     from cadcoder.refine import refine
+    from cadcoder.refine.poses import posed_views, sharpened
 
     guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
     likeness = best.likeness or 0.0
@@ -145,7 +155,7 @@ def _fitted(
         solid = solid_of(outcome)
         if solid is None:
             continue
-        posed = tuple(replace(view, camera=camera) for view, camera in zip(views, fit.cameras, strict=True))
+        posed = posed_views(sharpened(views) or views, fit.cameras)
         better: Guess = means.ask("likeness", fit.code, solid, posed, search=False).result()
         if better.likeness > likeness:
             starts = {guess.code: guess for guess in reversed(guesses)}

@@ -43,12 +43,14 @@ class Candidate:
         outcome: of running it in the executor.
         solid: what it built, in its own unit; None unless the outcome is ok.
         guess: how alike it and the pictures are, and from where; None where it built nothing.
+        rough: the same on the small canvas, where ``guess`` is pixel by pixel.
     """
 
     code: str
     outcome: Outcome
     solid: Solid | None = None
     guess: Guess | None = None
+    rough: Guess | None = None
 
     @property
     def likeness(self) -> float | None:

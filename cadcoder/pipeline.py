@@ -264,7 +264,9 @@ class Pipeline:
         """Ask for the programs of the checkpoint's bank that are most like the pictures, where there is a bank."""
         if self._bank is None or not options.fits:
             return None
-        return self._ask(options, "retrieve", str(self._bank), views, options.retrieved)
+        from cadcoder.refine.poses import small
+
+        return self._ask(options, "retrieve", str(self._bank), small(views), options.retrieved)
 
     def _draft(self, images: Sequence[Image.Image], n: int, seed: int, options: Options) -> Sequence[Sequence[str]]:
         drafter = options.drafter or self.drafter

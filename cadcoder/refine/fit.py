@@ -19,8 +19,8 @@ import numpy as np
 
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
-from cadcoder.refine.poses import Guess, Views, is_free, posed_views
-from cadcoder.refine.search import GOOD_ENOUGH, Judge, State, hop, rounded, search
+from cadcoder.refine.poses import Guess, Views, is_free, posed_views, sharpened, small
+from cadcoder.refine.search import Judge, State, hop, rounded, search, steps_for
 from cadcoder.refine.starts import simple_parts, varied
 from cadcoder.render.camera import Camera
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 TRIES, TRIES_MORE = 150, 50
 #: How many scripts are fitted a little, how many of them to the end, and the share of the tries for the first.
 FITTED, FINALISTS, HEAT = 8, 2, 0.5
+#: Where a picture can be compared pixel by pixel: the share of the tries for the first round, on the small canvas, and
+#: for the second, and how many scripts go into that one.
+HEAT_SHARP, SEMIFINAL, SEMIFINALISTS = 0.3, 0.35, 5
 #: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
 POOR, SIMPLE_TRIES = 0.88, 30
 #: What a free camera adds to the tries.
@@ -86,7 +89,9 @@ def refine(
 
     A rough first guess with the right features beats a close one with the wrong ones, and only fitting tells
     which it is: a few that look best, of several structures, are all fitted a little, and the best two of those to the
-    end. Where none of them comes near the picture, simple parts are tried too.
+    end. Where none of them comes near the picture, simple parts are tried too. Where the picture can be compared pixel
+    by pixel (:attr:`Observation.sharp`), that is done from the second of three rounds on, and the likeness of what is
+    found is that.
 
     Args:
         guesses: scripts that run, with the cameras that they are seen from, the one most like the picture first; a
@@ -96,7 +101,8 @@ def refine(
             parts come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
-        beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is.
+        beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is. Pixel by
+            pixel where that is how fits are compared.
         submit: where fits are done, as :meth:`cadcoder.refine.pool.Pool.submit`; None is here and one after the
             other. It makes no difference to what is found.
         effort: how much is tried, as a factor.
@@ -104,57 +110,85 @@ def refine(
     Returns:
         The best fit, or None where no script can be read as a program or none got better than ``beat``.
     """
-    deadline = time.monotonic() + seconds
     views = views if isinstance(views, tuple) else (views,)
     own = tuple(view.camera for view in views)
-    cameras: dict[str, tuple[Camera, ...]] = {}
+    entries: dict[str, Fit] = {}
     for guess in guesses:
         code, seen_from = (guess, own) if isinstance(guess, str) else (guess.code, guess.cameras)
-        cameras.setdefault(code, seen_from)
-    tried = varied(list(cameras), max(1, round(FITTED * min(effort, 2.0))))
+        entries.setdefault(code, Fit(code, 0.0, 0.0, start=code, cameras=seen_from))
+    tried = varied(list(entries), max(1, round(FITTED * min(effort, 2.0))))
     if tries is None:
         tries = round(effort * (TRIES + TRIES_MORE * max(0, len(tried) - 1)))
         if any(is_free(view) for view in views):
             tries = round(tries * (1 + TRIES_CAMERA))
-    ask = submit or _at_once
+    sharp, views = sharpened(views), small(views)
+    rounds = _Rounds(submit or _at_once, time.monotonic() + seconds)
 
-    def start(code: str, share: float, seed: int, hops: int = 0) -> Future[Any]:
-        left = max(0.0, deadline - time.monotonic())
-        posed = posed_views(views, cameras[code])
-        return ask("fit", code, posed, tries=int(share), seconds=left, seed=seed, hops=hops)
-
-    def fitted(codes: list[str], share: float) -> list[Fit]:
-        asked = [start(code, share, seed) for code in codes]
-        return [found for future in asked if (found := future.result()) is not None]
-
-    heat = fitted(tried, HEAT * tries / max(1, len(tried)))
+    share = HEAT if sharp is None else HEAT_SHARP
+    fits = rounds.fit([entries[code] for code in tried], views, share * tries / max(1, len(tried)), seed)
+    if max((f.likeness for f in fits), default=0.0) < POOR:
+        best = max(fits, key=lambda f: f.likeness, default=None)
+        at = best.cameras if best else own
+        (first, *_) = posed_views(views, at)
+        simple = [Fit(code, 0.0, 0.0, start=code, cameras=at) for code in simple_parts(first)]
+        fits += rounds.fit(simple, views, SIMPLE_TRIES, seed)
+    fits.sort(key=_merit, reverse=True)
+    share = 1 - share
+    if sharp is not None:
+        fits = rounds.fit(fits[:SEMIFINALISTS], sharp, SEMIFINAL * tries / SEMIFINALISTS, seed)
+        fits.sort(key=_merit, reverse=True)
+        views, share = sharp, share - SEMIFINAL
     if beat is None:
-        beat = max((f.first for f in heat), default=-1.0)
-    if max((f.likeness for f in heat), default=0.0) < POOR:
-        best = max(heat, key=lambda f: f.likeness, default=None)
-        (first, *_) = posed_views(views, best.cameras if best else own)
-        simple = simple_parts(first)
-        cameras.update((code, best.cameras if best else own) for code in simple)
-        heat += fitted(simple, SIMPLE_TRIES)
-    fits = sorted(heat, key=_merit, reverse=True)
-    finalists = fits[:FINALISTS]
-    cameras.update((found.code, found.cameras) for found in finalists)
-    share = (1 - HEAT) * tries / FINALISTS
-    # With workers, the second final runs beside the first, even if that turns out good enough.
-    ahead = len(finalists) if submit is not None and fits and fits[0].likeness < GOOD_ENOUGH else 1
-    asked = [start(found.code, share, seed + 1, MOST_HOPS) for found in finalists[:ahead]]
-    for i, found in enumerate(finalists):
-        if max(f.likeness for f in fits[: i + 1]) >= GOOD_ENOUGH and i:
-            for future in asked[i:]:
-                future.cancel()
-            break
-        if i == len(asked):
-            asked.append(start(found.code, share, seed + 1, MOST_HOPS))
-        again: Fit | None = asked[i].result()
-        if again is not None and again.likeness > found.likeness:
-            fits[i] = replace(again, start=found.start)
+        beat = max((f.first for f in fits), default=-1.0)
+    fits = rounds.finals(fits, views, share * tries / FINALISTS, seed + 1, ahead=submit is not None)
     good = sorted((f for f in fits if f.likeness > beat), key=_merit, reverse=True)
     return replace(good[0], rest=tuple(good[1:])) if good else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounds:
+    """Rounds of fits: who does them, and until when (by ``time.monotonic``)."""
+
+    ask: Submit
+    deadline: float
+
+    def _start(self, entry: Fit, views: Views, tries: float, seed: int, hops: int = 0) -> Future[Any]:
+        how = {"tries": int(tries), "seconds": max(0.0, self.deadline - time.monotonic()), "seed": seed}
+        posed = posed_views(views, entry.cameras)
+        return self.ask("fit", entry.code, posed, hops=hops, **how)
+
+    def fit(self, entries: Sequence[Fit], views: Views, tries: float, seed: int, features: bool = False) -> list[Fit]:
+        """Return what each becomes with so many tries; those that cannot be fitted are left out."""
+        asked = [self._start(entry, views, tries, seed) for entry in entries]
+        found = [(entry, future.result()) for entry, future in zip(entries, asked, strict=True)]
+        return [replace(fit, start=entry.start) for entry, fit in found if fit is not None]
+
+    def finals(self, fits: Sequence[Fit], views: Views, tries: float, seed: int, ahead: bool) -> list[Fit]:
+        """Return fits with the first few fitted to the end, unless the first of them is good enough.
+
+        Args:
+            fits: the best first.
+            views: the pictures.
+            tries: of each.
+            seed: of the order in which numbers are tried.
+            ahead: whether the second is begun beside the first, even if that may turn out good enough.
+        """
+        good = steps_for(views).good
+        fits = list(fits)
+        entries = fits[:FINALISTS]
+        first = len(entries) if ahead and fits and fits[0].likeness < good else 1
+        asked = [self._start(entry, views, tries, seed, MOST_HOPS) for entry in entries[:first]]
+        for i, entry in enumerate(entries):
+            if i and max(f.likeness for f in fits[: i + 1]) >= good:
+                for future in asked[i:]:
+                    future.cancel()
+                break
+            if i == len(asked):
+                asked.append(self._start(entry, views, tries, seed, MOST_HOPS))
+            again: Fit | None = asked[i].result()
+            if again is not None and again.likeness > entry.likeness:
+                fits[i] = replace(again, start=entry.start)
+        return fits
 
 
 def _merit(fit: Fit) -> float:

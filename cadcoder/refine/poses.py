@@ -160,6 +160,17 @@ def posed_views(views: Views, cameras: Sequence[Camera]) -> Views:
     return tuple(replace(view, camera=camera) for view, camera in zip(views, cameras, strict=True))
 
 
+def sharpened(views: Views) -> Views | None:
+    """Return pictures as they can be compared pixel by pixel; None where not all of them can."""
+    found = tuple(view.sharp for view in views if view.sharp is not None)
+    return found if len(found) == len(views) else None
+
+
+def small(views: Views) -> Views:
+    """Return pictures on the small canvas alone."""
+    return tuple(replace(view, sharp=None) for view in views)
+
+
 def seen_by(part: Drawable, view: Observation, camera: Camera) -> float:
     """Return how alike a part and a picture are, from 0 to 1, if the picture was taken by a camera.
 

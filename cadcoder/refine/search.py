@@ -20,16 +20,43 @@ if TYPE_CHECKING:
 
 #: First steps of a free camera in a fit: azimuth, elevation, roll, field of view in degrees.
 CAMERA_STEPS = (5.0, 4.0, 2.0, 8.0)
-#: First step as a fraction of a length, its least size, and where the search stops, for a part of 100.
-FIRST_STEP, LEAST_FIRST_STEP, LAST_STEP = 0.12, 2.0, 0.2
 #: A gain in likeness smaller than this is noise of the drawing.
 LEAST_GAIN = 1e-5
-#: Hops out of local optima: their size (of the logarithm), and the likeness that needs none.
-HOP, GOOD_ENOUGH = 0.3, 0.982
+#: Size of a hop out of a local optimum (of the logarithm).
+HOP = 0.3
 #: An arc that rises less than this share of its chord is as good as a line.
 FLAT = 3e-3
 #: Rounding to halves or whole numbers is kept where it costs less than this in likeness.
 ROUNDING_COST = 5e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How lengths are moved, for a part of 100.
+
+    Attributes:
+        first: first step as a fraction of a length.
+        least_first: its least size.
+        last: where the search stops.
+        good: a likeness that needs no hops, and no other script.
+        arc: angle between the points of an arc, in radians.
+    """
+
+    first: float
+    least_first: float
+    last: float
+    good: float
+    arc: float
+
+
+#: On the small canvas, and pixel by pixel.
+COARSE = Steps(0.12, 2.0, 0.2, 0.982, np.pi / 24)
+SHARP = Steps(0.06, 0.7, 0.05, 0.995, np.pi / 36)
+
+
+def steps_for(views: Views) -> Steps:
+    """Return how lengths are moved for some pictures."""
+    return SHARP if all(view.exact for view in views) else COARSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +79,9 @@ class Judge:
     seen: dict[tuple[str, tuple[Camera, ...]], float] = field(default_factory=dict)
     tried: int = 0
     _made: tuple[str, dict[bool, Drawable] | None] = ("", None)
+
+    def __post_init__(self) -> None:
+        self.steps = steps_for(self.views)
 
     @property
     def spent(self) -> bool:
@@ -89,7 +119,7 @@ class Judge:
             program = parse(code)
             if _has_flat_arc(program):
                 return None
-            solid = build(program, np.pi / 24)
+            solid = build(program, self.steps.arc)
             # The quick question first; only where there are several surfaces do crumbs and cavities matter.
             single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
             pieces = 1 if single else solid.n_bodies
@@ -123,8 +153,9 @@ def search(best: State, tied: bool, judge: Judge, rng: np.random.Generator) -> S
     lengths = len(numbers.values)
     free = [i for i, view in enumerate(judge.views) if is_free(view)]
     values = [*numbers.values, *[0.0] * (4 * len(free))]
-    steps = [max(LEAST_FIRST_STEP, FIRST_STEP * abs(v)) for v in numbers.values] + [*CAMERA_STEPS] * len(free)
-    least = [LAST_STEP] * lengths + [*LAST_STEPS] * len(free)
+    how = judge.steps
+    steps = [max(how.least_first, how.first * abs(v)) for v in numbers.values] + [*CAMERA_STEPS] * len(free)
+    least = [how.last] * lengths + [*LAST_STEPS] * len(free)
     signs = [1.0] * len(values)
     cameras = best.cameras
 
@@ -158,7 +189,7 @@ def search(best: State, tied: bool, judge: Judge, rng: np.random.Generator) -> S
 def hop(best: State, judge: Judge, rng: np.random.Generator, hops: int) -> State:
     """Leave a local optimum: shake some of the lengths, search again, and keep what is better."""
     for _ in range(hops):
-        if best.likeness >= GOOD_ENOUGH or judge.spent:
+        if best.likeness >= judge.steps.good or judge.spent:
             break
         numbers = Numbers(best.code)
         shaken = rng.random(len(numbers.values)) < 0.6

@@ -101,11 +101,12 @@ def draw_part(part: Drawable, observation: Observation) -> Drawn:
     else:
         marks = _normal_steps(image, faces)
     points = np.argwhere(marks)
-    # Lines are a pixel wide wherever they are: on the border half of the pixel is outside.
-    inside = np.zeros_like(mask)
-    inside[1:-1, 1:-1] = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
     cover = mask.astype(np.float32)
-    cover[mask & ~faces & ~inside] = 0.5
+    if not observation.exact:
+        # Lines are a pixel wide wherever they are: on the border half of the pixel is outside.
+        inside = np.zeros_like(mask)
+        inside[1:-1, 1:-1] = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+        cover[mask & ~faces & ~inside] = 0.5
     return Drawn(
         mask=mask,
         cover=cover,

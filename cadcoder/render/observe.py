@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float32]
 CANVAS = (160, 120)
 #: Content is worked on at this many pixels at most (longest side), before it goes to the canvas.
 WORKING_SIDE = 480
+#: Side of the GenCAD renders as they are published; below which grey (of 255) a pixel is a line, and a black one.
+SHARP_SIDE, LINE_GREY, BLACK_GREY = 448, 90, 30
 #: Edges nearer to the silhouette's border than this (pixels of the canvas) count the less, on it not at all.
 RIM = 3.0
 
@@ -45,6 +47,8 @@ class Observation:
         seams: whether drawn lines include tangent edges and seams, as boundary representations are drawn.
         light: ``camera`` (a light at the camera, the brightness of the GenCAD look up to a factor), ``free``
             (any light from afar) or ``none`` (a line drawing: nothing is shaded).
+        exact: whether the canvas is the picture itself, pixel by pixel, with lines one pixel wide.
+        sharp: the same picture, exact, where it is as the GenCAD renders are published: what a fit ends on.
     """
 
     camera: Camera
@@ -57,6 +61,8 @@ class Observation:
     edges: Literal["lines", "steps"]
     seams: bool
     light: Literal["camera", "free", "none"]
+    exact: bool = False
+    sharp: Observation | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,6 +93,7 @@ def observe(
         framed = looks_framed(image, mask)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     width, height = size
+    sharp = _sharp(image, camera) if framed else None
     if framed:
         side = image.shape[0]
         box = (0.0, side / 8, float(side), side * 7 / 8)
@@ -131,6 +138,36 @@ def observe(
         edges="steps" if steps else "lines",
         seams=framed or (not steps and is_render(image, mask)),
         light="none" if drawing else "camera" if framed else "free",
+        sharp=sharp,
+    )
+
+
+def _sharp(image: npt.NDArray[np.uint8], camera: Camera) -> Observation | None:
+    """Return a framed picture (S, S, 3) pixel by pixel; None where its size or its lines are not those of the renders.
+
+    A fit on the small canvas finds which part it is; a plate one unit thick or two units looks the same there.
+    """
+    side = image.shape[0]
+    if side != SHARP_SIDE:
+        return None
+    grey = image[side // 8 : side - side // 8, :, 0]
+    lines, black = grey < LINE_GREY, grey < BLACK_GREY
+    if not lines.any() or black.sum() < 0.9 * lines.sum():
+        return None  # scaled, or compressed
+    mask = grey < 250
+    points = np.argwhere(lines)
+    return Observation(
+        camera=replace(camera, tight=False, aspect=4 / 3),
+        mask=mask,
+        cover=mask.astype(np.float32),
+        grey=np.where(mask & ~lines, grey, np.nan).astype(np.float32),
+        points=points,
+        weights=depth_weights(mask, points),
+        distance=distances(points, mask.shape),
+        edges="lines",
+        seams=True,
+        light="camera",
+        exact=True,
     )
 
 
