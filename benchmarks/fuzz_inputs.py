@@ -274,7 +274,7 @@ def _script_feed(_: Path) -> Feed:
             raw = damaged_bytes(rng, text.encode())
         else:  # words of scripts in the wrong places
             words = text.split(rng.choice((" ", ",", "(", ".")))
-            for _ in range(rng.randrange(1, 4)):
+            for _n in range(rng.randrange(1, 4)):
                 words[rng.randrange(len(words))] = rng.choice((*words, "1e999", "-0", "nan", "[]", "cq", "*", "1/0"))
             raw = rng.choice((" ", ",", "(", ".")).join(words).encode()
         try:
