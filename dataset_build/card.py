@@ -167,8 +167,8 @@ def _text(meta: Mapping[str, Any], found: Figures, tokenizer: str, kept_out: Map
     rejected = sum(meta["rejects"].values())
     proof = _PROOFS.get(str(plan.get("verify")), "")
     lines.append(
-        f"{samples} samples in {len(meta['shards'])} shards. Inputs that became no sample: {rejected}, each with its reason"
-        f" in `rejects.parquet`.{proof}"
+        f"{samples} samples in {len(meta['shards'])} shards. Inputs that became no sample: {rejected}, each with its"
+        f" reason in `rejects.parquet`.{proof}"
     )
     lines += ["", "```python", 'datasets.load_dataset("parquet", data_dir="THIS FOLDER", split="train")', "```", ""]
     if found.pictures:
