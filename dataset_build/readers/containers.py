@@ -170,7 +170,10 @@ def _zip_entries(path: Path, wanted: Callable[[str], bool]) -> Iterator[Entry]:
         what = " ".join(str(e).split())[:100] or type(e).__name__
         raise ConfigError(f"--input: {path} is not a whole zip ({what}); download it again") from e
     for i in infos:
-        if i.filename.endswith("/") or not wanted(i.filename):  # is_dir() fails on an empty name
+        if not i.filename:
+            yield Entry("?", refused="a file without a name", reason=Reason.UNSAFE)
+            continue
+        if i.filename.endswith("/") or not wanted(i.filename):
             continue
         refused, reason = _unsafe(i.filename), Reason.UNSAFE
         if not refused and (i.external_attr >> 16) & 0o170000 == 0o120000:

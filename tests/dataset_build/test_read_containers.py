@@ -173,8 +173,8 @@ def test_a_zip_member_with_a_wrong_checksum(tmp_path):
 def test_a_zip_with_a_file_without_a_name(tmp_path):
     data = zip_bytes({"a.json": TEXT, "b.json": TEXT}, zipfile.ZIP_STORED).replace(b"b.json", b"\0.json")
     (tmp_path / "set.zip").write_bytes(data)
-    names, (part,) = rows(tmp_path / "set.zip")
-    assert names == ["a.json"] and isinstance(part, Part)
+    names, parts = rows(tmp_path / "set.zip")
+    assert names == ["?", "a.json"] and isinstance(parts[1], Part) and parts[0].reason is Reason.UNSAFE
 
 
 def test_names_that_are_not_utf8_can_be_written(tmp_path):
