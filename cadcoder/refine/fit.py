@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cadcoder.render.compare import Observation
 
 #: Solids drawn for one script, and for each further one, unless told otherwise; 100 take about a second.
-TRIES, TRIES_MORE = 150, 50
+TRIES, TRIES_MORE = 150, 35
 #: How many scripts are fitted a little, how many of them to the end, and the share of the tries for the first.
 FITTED, FINALISTS, HEAT = 8, 2, 0.5
 #: Where a picture can be compared pixel by pixel: the share of the tries for the first round, on the small canvas, and

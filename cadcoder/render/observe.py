@@ -6,6 +6,7 @@ of brightness where no lines are drawn) and its shading are kept. Line width and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ CANVAS = (160, 120)
 #: Content is worked on at this many pixels at most (longest side), before it goes to the canvas.
 WORKING_SIDE = 480
 #: Side of the GenCAD renders as they are published; below which grey (of 255) a pixel is a line, and a black one.
-SHARP_SIDE, LINE_GREY, BLACK_GREY = 448, 90, 30
+SHARP_SIDE, LINE_GREY, BLACK_GREY = 448, 50, 20
 #: Edges nearer to the silhouette's border than this (pixels of the canvas) count the less, on it not at all.
 RIM = 3.0
 
@@ -217,8 +218,16 @@ def depth_weights(mask: Mask, points: npt.NDArray[np.intp]) -> npt.NDArray[np.fl
     """Return how much each edge point (N, 2) counts: 0 on the border of the mask, 1 from ``RIM`` pixels inside."""
     if len(points) == 0:
         return np.zeros(0)
-    depth = ndimage.distance_transform_cdt(np.pad(mask, 1), metric="chessboard")[1:-1, 1:-1]
-    return np.asarray(np.clip((depth[points[:, 0], points[:, 1]] - 1.5) / (RIM - 1.5), 0.0, 1.0), dtype=np.float64)
+    # Only how deep the points are, and no deeper than RIM, is asked: a tenth of the time of a distance transform.
+    reach = math.ceil(RIM) - 1
+    width = mask.shape[1] + 2 * reach
+    flat = np.pad(mask, reach).ravel()
+    centres = (points[:, 0] + reach) * width + points[:, 1] + reach
+    depth = np.zeros(len(points))
+    for r in range(reach + 1):
+        square = np.arange(-r, r + 1)
+        depth += flat[centres[:, None] + (square[:, None] * width + square).ravel()].all(axis=1)
+    return np.clip((depth - 1.5) / (RIM - 1.5), 0.0, 1.0)
 
 
 def _array(picture: Any) -> npt.NDArray[np.uint8]:
