@@ -145,19 +145,29 @@ def _fitted(
         The script to hand over, how it looks, the guess that it was fitted from, and where that comes from.
     """
     from cadcoder.refine import refine
-    from cadcoder.refine.poses import posed_views, sharpened
+    from cadcoder.refine.poses import posed_views, sharpened, small
 
     guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
-    likeness = best.likeness or 0.0
-    found = refine(guesses, views, seed=options.seed, beat=likeness, submit=means.ask, effort=options.tries)
+    exact = best.likeness or 0.0
+    rough = best.rough.likeness if best.rough else exact
+    found = refine(
+        guesses,
+        views,
+        seed=options.seed,
+        beat=rough,
+        beat_exact=exact,
+        submit=means.ask,
+        effort=options.tries,
+    )
     for fit in (found, *found.rest) if found is not None else ():
         outcome = means.run(fit.code)
         solid = solid_of(outcome)
         if solid is None:
             continue
-        posed = posed_views(sharpened(views) or views, fit.cameras)
+        seen = sharpened(views) if fit.exact else None
+        posed = posed_views(seen or small(views), fit.cameras)
         better: Guess = means.ask("likeness", fit.code, solid, posed, search=False).result()
-        if better.likeness > likeness:
+        if better.likeness > (exact if fit.exact else rough):
             starts = {guess.code: guess for guess in reversed(guesses)}
             origin: Origin = "shape"
             if fit.start in starts:

@@ -34,6 +34,8 @@ FITTED, FINALISTS, HEAT = 8, 2, 0.5
 #: Where a picture can be compared pixel by pixel: the share of the tries for the first round, on the small canvas, and
 #: for the second, and how many scripts go into that one.
 HEAT_SHARP, SEMIFINAL, SEMIFINALISTS = 0.3, 0.35, 5
+#: The likeness after the first round from which that is done: what has the wrong features must not be judged by pixels.
+CLEAR = 0.9
 #: Below this likeness a fitted script has the wrong features: simple parts are tried, so many times each.
 POOR, SIMPLE_TRIES = 0.88, 30
 #: What a free camera adds to the tries.
@@ -63,6 +65,7 @@ class Fit:
         start: the script that was given.
         cameras: where each picture is seen from.
         rest: other fits of the same search, the best first, for where the executor cannot run this one.
+        exact: whether likenesses are pixel by pixel.
     """
 
     code: str
@@ -72,6 +75,7 @@ class Fit:
     start: str = ""
     cameras: tuple[Camera, ...] = ()
     rest: tuple[Fit, ...] = ()
+    exact: bool = False
 
 
 def refine(
@@ -82,6 +86,7 @@ def refine(
     seconds: float = 60.0,
     seed: int = 0,
     beat: float | None = None,
+    beat_exact: float | None = None,
     submit: Submit | None = None,
     effort: float = 1.0,
 ) -> Fit | None:
@@ -90,8 +95,8 @@ def refine(
     A rough first guess with the right features beats a close one with the wrong ones, and only fitting tells
     which it is: a few that look best, of several structures, are all fitted a little, and the best two of those to the
     end. Where none of them comes near the picture, simple parts are tried too. Where the picture can be compared pixel
-    by pixel (:attr:`Observation.sharp`), that is done from the second of three rounds on, and the likeness of what is
-    found is that.
+    by pixel (:attr:`Observation.sharp`) and something is near to it, that is done from the second of three rounds on;
+    the likeness of what is found is then that.
 
     Args:
         guesses: scripts that run, with the cameras that they are seen from, the one most like the picture first; a
@@ -101,8 +106,8 @@ def refine(
             parts come on top.
         seconds: time limit of the whole search.
         seed: of the order in which numbers are tried.
-        beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is. Pixel by
-            pixel where that is how fits are compared.
+        beat: the likeness that a fit must exceed to be returned; None is that of the best script as it is.
+        beat_exact: the same where fits are compared pixel by pixel; None is ``beat``.
         submit: where fits are done, as :meth:`cadcoder.refine.pool.Pool.submit`; None is here and one after the
             other. It makes no difference to what is found.
         effort: how much is tried, as a factor.
@@ -134,10 +139,11 @@ def refine(
         fits += rounds.fit(simple, views, SIMPLE_TRIES, seed)
     fits.sort(key=_merit, reverse=True)
     share = 1 - share
-    if sharp is not None:
+    if sharp is not None and fits and fits[0].likeness >= CLEAR:
         fits = rounds.fit(fits[:SEMIFINALISTS], sharp, SEMIFINAL * tries / SEMIFINALISTS, seed)
         fits.sort(key=_merit, reverse=True)
         views, share = sharp, share - SEMIFINAL
+        beat = beat if beat_exact is None else beat_exact
     if beat is None:
         beat = max((f.first for f in fits), default=-1.0)
     fits = rounds.finals(fits, views, share * tries / FINALISTS, seed + 1, ahead=submit is not None)
@@ -236,7 +242,8 @@ def fit(
             text = _rescaled(state.code)
         except InputError:  # arcs as fine as they will be built may cross where coarse ones did not
             continue
-        return Fit(text, state.likeness, start.likeness, judge.tried, code, state.cameras)
+        exact = all(view.exact for view in views)
+        return Fit(text, state.likeness, start.likeness, judge.tried, code, state.cameras, exact=exact)
     return None
 
 
