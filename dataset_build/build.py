@@ -2,6 +2,8 @@
 
 ``python -m dataset_build.build --source synthetic --count 10000 --out DIR [--seed 0] [--workers 2]``
 
+``--engine ray [--ray-address ADDRESS]`` does the same on the nodes of a Ray cluster (:mod:`dataset_build.cluster`).
+
 A build that was stopped or killed goes on where it stopped when the same command is given again, and ends with
 the same bytes; so does one with another number of workers. Every input ends as a sample or as a row in
 ``DIR/rejects.parquet``. Open the set with ``datasets.load_dataset("parquet", data_dir=DIR)``.
@@ -13,42 +15,40 @@ import argparse
 import json
 import logging
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cadcoder.errors import CadCoderError, ConfigError
-from dataset_build import inputs, llava, shards
+from dataset_build import cluster, inputs, llava, shards
 from dataset_build.card import write_card
 from dataset_build.guard import Guard, Watch
 from dataset_build.heldout import ALIKE
 from dataset_build.leaks import Kept, left_out
 from dataset_build.parts import Source
-from dataset_build.pool import Pool
+from dataset_build.pool import Engine, Pool
 from dataset_build.readers.rejects import Reject
 from dataset_build.shards import Sample
+from dataset_build.versions import commit, versions
 from dataset_build.wish import FAMILIES, Wish, read_wish
 
 #: Parts given to a worker at a time: large enough that sending costs nothing, small enough to share fairly.
 CHUNK = 50
-#: Version of the layout of a built set.
-LAYOUT = 1
-#: Packages whose versions decide the bytes.
-DECISIVE = ("numpy", "manifold3d", "vtk", "pillow", "pyarrow", "h5py")
-
+#: What can do the work.
+ENGINES = ("local", "ray")
 #: What sets were built with before it could be chosen.
 FORMER = {"verify": "fast"}
 
 log = logging.getLogger(__name__)
 
 Report = Callable[[int], None]
+#: What makes an engine of (source, workers, images, verify, guard).
+Maker = Callable[[Source, int, bool | Wish, str, Guard | None], Engine]
 
 
 def build_set(
@@ -61,6 +61,7 @@ def build_set(
     report: Report = lambda done: None,
     verify: str = "fast",
     watch: Watch | None = None,
+    engine: Maker = Pool,
 ) -> dict[str, Any]:
     """Build or complete a set; return its ``meta.json``.
 
@@ -74,6 +75,7 @@ def build_set(
         report: called with the number of parts done, as they are done.
         verify: how scripts are proved, one of :data:`dataset_build.verify.MODES`.
         watch: what to keep out of the set.
+        engine: what does the work; it changes no byte.
 
     Raises:
         ConfigError: if ``out`` holds something else.
@@ -83,7 +85,7 @@ def build_set(
         shutil.rmtree(out / ".work", ignore_errors=True)  # a build can be killed between its last two steps
         report(len(source))
         return meta
-    guard = watch.guard(out / ".work" / "held_out") if watch else None
+    guard = watch.guard((out / ".work" / "held_out").absolute()) if watch else None
     seen = Kept(watch.alike) if watch and watch.unique else None
     count = -(-len(source) // shard_size)
     done = 0
@@ -95,10 +97,10 @@ def build_set(
             todo.append(k)
     report(done)
     spans = {k: range(k * shard_size, min((k + 1) * shard_size, len(source))) for k in todo}
-    chunks = [range(i, min(i + CHUNK, s.stop)) for s in spans.values() for i in range(s.start, s.stop, CHUNK)]
+    chunks = (range(i, min(i + CHUNK, s.stop)) for s in spans.values() for i in range(s.start, s.stop, CHUNK))
     samples: list[Sample] = []
     rejects: list[Reject] = []
-    with Pool(source, workers, images, verify, guard) as pool:
+    with engine(source, workers, images, verify, guard) as pool:
         for chunk, rows in pool.run(chunks):
             k = chunk.start // shard_size
             if seen is not None:
@@ -137,13 +139,13 @@ def _open(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"--out: {path} is not a set's; choose another folder") from e
         if not same:
             raise ConfigError(f"--out: {out} holds another set ({', '.join(differ)} differ); choose another folder")
-        now = {"versions": _versions(), "git_commit": _commit()}
+        now = {"versions": versions(), "git_commit": commit()}
         if not meta["complete"] and any(meta.get(k) != v for k, v in now.items()):
             log.warning("warning: the set was begun by other versions (see %s); its shards may differ in style", path)
         return dict(meta)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"--out: {out} is not empty and holds no set; choose another folder")
-    meta = {"complete": False, "plan": plan, "versions": _versions(), "git_commit": _commit()}
+    meta = {"complete": False, "plan": plan, "versions": versions(), "git_commit": commit()}
     shards.write_json(path, meta)
     return meta
 
@@ -165,25 +167,6 @@ def _finish(out: Path, meta: dict[str, Any], count: int, guard: Guard | None = N
     shards.write_json(out / "meta.json", meta)
     shutil.rmtree(out / ".work")
     return meta
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "layout": str(LAYOUT)}
-    for name in DECISIVE:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        run = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return run.stdout.strip() if run.returncode == 0 else "unknown"
 
 
 def reporter(total: int, quiet: bool) -> tuple[Report, Callable[[], None]]:
@@ -215,7 +198,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dataset_build.build", description=description)
     inputs.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the set")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
+    parser.add_argument("--engine", default="local", help="what does the work: local | ray (local)")
+    parser.add_argument("--ray-address", help="host:port of a Ray cluster, or auto; else RAY_ADDRESS, or Ray just here")
+    parser.add_argument("--workers", type=int, help="processes (all cores, of this machine or of the cluster)")
     parser.add_argument("--shard-size", type=int, default=2000, help="parts a shard (2000)")
     parser.add_argument("--pictures", default="gencad", help=f"{' | '.join(FAMILIES)} | none, or several (gencad)")
     parser.add_argument("--maps", default="", help="beside them: depth,normal,mask")
@@ -236,8 +221,12 @@ def main(argv: list[str] | None = None) -> int:
         faults = [
             f"--{n}: {v} is not a positive number"
             for n, v in (("workers", a.workers), ("shard-size", a.shard_size))
-            if v < 1
+            if v is not None and v < 1
         ]
+        if a.engine not in ENGINES:
+            faults.append(f"--engine: {a.engine!r} is not one of {', '.join(ENGINES)}")
+        if a.ray_address is not None and a.engine != "ray":
+            faults.append("--ray-address: only --engine ray goes to a cluster")
         if faults:
             raise ConfigError("; ".join(faults))
         wish = read_wish("none" if a.no_images else a.pictures, a.maps, a.seed)
@@ -247,10 +236,15 @@ def main(argv: list[str] | None = None) -> int:
             plan |= {"pictures": list(wish.families), "maps": list(wish.maps), "pictures_seed": wish.seed}
         watch = Watch(tuple(a.exclude), a.alike, a.split_file, a.split if a.split_file else None, a.drop_duplicates)
         plan |= watch.plan()
+        if a.engine == "ray":
+            engine: Maker = partial(cluster.RayPool, address=cluster.found(a.ray_address), needs=inputs.paths_of(a))
+            workers = a.workers or 0
+        else:
+            engine, workers = Pool, a.workers or len(os.sched_getaffinity(0))
         report, close = reporter(len(source), a.quiet)
         began = time.monotonic()
         try:
-            meta = build_set(source, a.out, plan, a.workers, a.shard_size, wish, report, a.verify, watch)
+            meta = build_set(source, a.out, plan, workers, a.shard_size, wish, report, a.verify, watch, engine)
         finally:
             close()
         if a.llava is not None:

@@ -68,6 +68,11 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
     return source, plan
 
 
+def paths_of(a: argparse.Namespace) -> list[Path]:
+    """Return the inputs, which whoever reads the source must reach."""
+    return [Path(v.partition("=")[2] if a.mix is not None else v) for v in a.input]
+
+
 def _pairs(text: str, option: str) -> dict[str, str]:
     """Return the pairs of ``a=b,c=d``."""
     pairs: dict[str, str] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import threading
 import time
@@ -18,17 +19,39 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol, Self
 
 from cadcoder.errors import MissingDependency, SandboxUnavailable
 from dataset_build.guard import Guard
 from dataset_build.parts import Source
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
+from dataset_build.versions import versions
 from dataset_build.wish import Wish
 
 Row = Sample | Reject
 #: A part that takes longer than this many seconds loses its worker.
 PATIENCE = 60
+#: A part that takes more memory than this beyond what its worker has already (bytes) is refused it. What a part does to
+#: a machine must not hang on how much memory the machine has left, nor reach the others on it.
+MEMORY = 4 << 30
+
+
+class Engine(Protocol):
+    """What does chunks: this machine's :class:`Pool`, or :class:`dataset_build.cluster.RayPool`."""
+
+    def __enter__(self) -> Self:
+        """Get ready."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing running."""
+        ...
+
+    def run(self, chunks: Iterable[range]) -> Iterator[tuple[range, list[Row]]]:
+        """Yield (chunk, its rows) in the order of the chunks, a row for every index."""
+        ...
+
 
 _source: Source
 _images: bool | Wish
@@ -41,8 +64,19 @@ def _start(source: Source, images: bool | Wish, verify: str, guard: Guard | None
     global _source, _images, _verify, _guard
     _source, _images, _verify, _guard = source, images, verify, guard
     gc.freeze()  # what is loaded by now stays
+    _bound()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _bound() -> None:
+    """Bound what this worker can still take."""
+    fields = (line.split() for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+    data = next(int(f[1]) << 10 for f in fields if f[0] == "VmData:")
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = data + MEMORY
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _follow(parent: int) -> None:
@@ -77,6 +111,13 @@ def _work(indices: range) -> list[Row]:
     return rows
 
 
+def _ready() -> dict[str, str]:
+    """Load what parts are made with; return the versions of it."""
+    import dataset_build.make  # noqa: F401
+
+    return versions()
+
+
 class Pool:
     """Workers over one source; a context manager."""
 
@@ -105,6 +146,17 @@ class Pool:
         # Spawned, not forked: an OpenGL context does not survive a fork.
         arguments = (self._source, self._images, self._verify, self._guard, os.getpid())
         return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=arguments)
+
+    def ready(self) -> dict[str, str]:
+        """Start a worker and return the versions of what it makes parts with.
+
+        Raises:
+            ImportError: if something is not installed.
+            BrokenProcessPool: if workers cannot run here.
+        """
+        if self._executor is None:
+            self._executor = self._fresh(self._workers)
+        return self._executor.submit(_ready).result()
 
     def run(self, chunks: Iterable[range]) -> Iterator[tuple[range, list[Row]]]:
         """Yield (chunk, its rows) in the order of the chunks, a row for every index."""
