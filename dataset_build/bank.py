@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
 from cadcoder.geometry.build import build
 from cadcoder.program import parse
 from cadcoder.refine.bank import VERSION, Bank, describe_drawn, describe_gencad, make_bank, principal
@@ -29,6 +29,7 @@ from cadcoder.refine.poses import GRID
 from cadcoder.refine.viewbank import ViewBank
 from cadcoder.render.mesh import drawable
 from dataset_build.build import reporter
+from dataset_build.command import told
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +37,7 @@ Floats = npt.NDArray[np.float32]
 FIRST = 8000
 
 
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dataset_build.bank", description="Make a bank of programs.")
@@ -46,13 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--views", type=int, default=0, help="programs that are seen from everywhere (default none)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     args = parser.parse_args(argv)
-    try:
-        bank = build_bank(args.shards, args.most, args.components, args.workers, args.views)
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        bank.save(args.out)
-    except CadCoderError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
+    bank = build_bank(args.shards, args.most, args.components, args.workers, args.views)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    bank.save(args.out)
     size = args.out.stat().st_size
     text = f"{len(bank):,} programs in {args.out}, {size / 1e6:.1f} MB (format {VERSION})"
     print(text, file=sys.stderr)  # noqa: T201

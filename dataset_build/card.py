@@ -22,8 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
 from dataset_build.charts import contact_sheet, histogram
+from dataset_build.command import told
+from dataset_build.shards import write_whole
 
 #: Pictures on the contact sheet.
 SHOWN = 12
@@ -140,9 +142,7 @@ def write_card(folder: Path, meta: Mapping[str, Any], tokenizer: Path | None = N
         contact_sheet(opened, folder / "card" / "pictures.png")
     leaks = folder / "leaks.json"
     kept_out = json.loads(leaks.read_text(encoding="utf-8")) if leaks.exists() else None
-    partial = folder / "README.md.partial"
-    partial.write_text(_text(meta, found, name, kept_out), encoding="utf-8")
-    partial.replace(folder / "README.md")
+    write_whole(folder / "README.md", _text(meta, found, name, kept_out).encode())
 
 
 def _licence(source: str) -> tuple[str, str]:
@@ -257,6 +257,7 @@ def _grey(picture: Any) -> Any:
     return Image.fromarray((seen * (60 + 195 * (levels - low) / max(high - low, 1))).clip(0, 255).astype(np.uint8))
 
 
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     description = (__doc__ or "").partition("\n")[0]
@@ -266,26 +267,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sheets", action="store_true", help="draw a contact sheet of each family instead")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder of the sheets (docs/images)")
     a = parser.parse_args(argv)
-    try:
-        if a.sheets == (a.set is not None):
-            raise ConfigError("name the folder of a set, or say --sheets")
-        if a.sheets:
-            for path in write_sheets(a.out):
-                sys.stdout.write(f"{path}\n")
-            return 0
-        path = a.set / "meta.json"
-        if not path.is_file():
-            raise ConfigError(f"{a.set} is not a set that was built here; name the folder that holds meta.json")
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        if not meta.get("complete"):
-            raise ConfigError(f"{a.set} is not finished; give its build command again")
-        write_card(a.set, meta, a.tokenizer)
-    except CadCoderError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return e.exit_code
-    except OSError as e:
-        sys.stderr.write(f"error: {e.filename}: {e.strerror or e}\n")
-        return 2
+    if a.sheets == (a.set is not None):
+        raise ConfigError("name the folder of a set, or say --sheets")
+    if a.sheets:
+        for path in write_sheets(a.out):
+            sys.stdout.write(f"{path}\n")
+        return 0
+    path = a.set / "meta.json"
+    if not path.is_file():
+        raise ConfigError(f"{a.set} is not a set that was built here; name the folder that holds meta.json")
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    if not meta.get("complete"):
+        raise ConfigError(f"{a.set} is not finished; give its build command again")
+    write_card(a.set, meta, a.tokenizer)
     return 0
 
 

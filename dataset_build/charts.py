@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from dataset_build.shards import write_whole
 
 INK, GRID, BAR = (40, 40, 45), (222, 222, 226), (62, 110, 165)
 
@@ -71,7 +74,6 @@ def contact_sheet(pictures: Sequence[Image.Image], path: Path, across: int = 4, 
 
 def save(picture: Image.Image, path: Path) -> None:
     """Write a PNG by rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    picture.save(partial, "PNG", optimize=True)
-    partial.replace(path)
+    data = io.BytesIO()
+    picture.save(data, "PNG", optimize=True)
+    write_whole(path, data.getvalue())

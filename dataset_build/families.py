@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
 from cadcoder.geometry.solid import Solid
 from cadcoder.render.camera import CAMERAS, GENCAD, random_camera
 from cadcoder.render.gencad import render_gencad, render_view
@@ -28,6 +28,7 @@ from cadcoder.render.photo import photo
 from cadcoder.render.sketch import sketch
 from cadcoder.render.staged import shoot
 from cadcoder.render.window import Image
+from dataset_build.command import told
 from dataset_build.pictures import LINES
 
 Rng = np.random.Generator
@@ -66,6 +67,7 @@ FAMILIES: dict[str, Callable[[Solid, Rng], Image]] = {
 SEVERAL = {"any2": ("any", 2), "any4": ("any", 4), "photo2": ("photo", 2), "photo4": ("photo", 4)}
 
 
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
@@ -76,11 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the set: part i has seed FIRST_SEED + seed * 10^6 + i")
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args(argv)
-    try:
-        write(args.family, args.count, args.seed, args.out)
-    except CadCoderError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
+    write(args.family, args.count, args.seed, args.out)
     return 0
 
 

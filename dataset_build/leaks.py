@@ -29,10 +29,11 @@ from typing import Any
 
 import numpy as np
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
 from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
 from cadcoder.program.serialize import from_json
+from dataset_build.command import told
 from dataset_build.guard import Guard, Watch
 from dataset_build.heldout import ALIKE, MOST, HeldOut, columns, files_of, gather
 from dataset_build.readers.rejects import Reason, Reject
@@ -249,6 +250,7 @@ def _looked(files: Sequence[Path], out: HeldOut | None, alike: float, workers: i
         yield from pool.map(_look, files, repeat(out), repeat(alike))
 
 
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     import tempfile
@@ -261,18 +263,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="file for the whole report")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (all cores)")
     a = parser.parse_args(argv)
-    try:
-        Watch(tuple(a.against), a.alike).check()
-        with tempfile.TemporaryDirectory() as folder:
-            found = report(a.set, a.against, a.alike, Path(folder) / "held", max(1, a.workers))
-        if a.out:
-            a.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    except CadCoderError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return e.exit_code
-    except OSError as e:
-        sys.stderr.write(f"error: {e.filename}: {e.strerror or e}\n")
-        return 2
+    Watch(tuple(a.against), a.alike).check()
+    with tempfile.TemporaryDirectory() as folder:
+        found = report(a.set, a.against, a.alike, Path(folder) / "held", max(1, a.workers))
+    if a.out:
+        a.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({k: v for k, v in found.items() if not isinstance(v, list)}) + "\n")
     for name in found["unreadable"]:
         sys.stderr.write(f"warning: {name} cannot be read; nothing was compared with it\n")

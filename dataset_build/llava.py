@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
+from dataset_build.command import told
+from dataset_build.shards import write_whole
 
 #: What the model is asked where no prompt is given.
 PROMPT = Path(__file__).parent.parent / "prompts" / "cad_coder.txt"
@@ -50,14 +52,14 @@ def convert(folder: Path, out: Path, prompt: str, each: bool = False) -> int:
         if final.is_file():
             shutil.rmtree(work, ignore_errors=True)
             return len(json.loads(final.read_text(encoding="utf-8")))
-    _write(begun, json.dumps(plan, indent=1).encode())
+    write_whole(begun, json.dumps(plan, indent=1).encode())
     for path in paths:
         part = work / f"{path.stem}.json"
         if not part.exists():
             rows = [row for row, file, data in _rows(path, prompt, each) if _written(out / file, data)]
-            _write(part, json.dumps(rows).encode())
+            write_whole(part, json.dumps(rows).encode())
     rows = [row for path in paths for row in json.loads((work / f"{path.stem}.json").read_text(encoding="utf-8"))]
-    _write(final, (json.dumps(rows, indent=1) + "\n").encode())
+    write_whole(final, (json.dumps(rows, indent=1) + "\n").encode())
     shutil.rmtree(work)
     return len(rows)
 
@@ -86,17 +88,11 @@ def _rows(path: Path, prompt: str, each: bool) -> Iterator[tuple[dict[str, Any],
 def _written(path: Path, data: bytes) -> bool:
     """Write a picture unless it is there; return True."""
     if not path.exists():
-        _write(path, data)
+        write_whole(path, data)
     return True
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     description = (__doc__ or "").partition("\n")[0]
@@ -106,14 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--prompt", type=Path, default=PROMPT, help="file of the prompt (prompts/cad_coder.txt)")
     parser.add_argument("--each-picture", action="store_true", help="a conversation for each picture of a part")
     a = parser.parse_args(argv)
-    try:
-        count = convert(a.set, a.out, a.prompt.read_text(encoding="utf-8").strip(), a.each_picture)
-    except CadCoderError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return e.exit_code
-    except OSError as e:
-        sys.stderr.write(f"error: {e.filename}: {e.strerror or e}\n")
-        return 2
+    count = convert(a.set, a.out, a.prompt.read_text(encoding="utf-8").strip(), a.each_picture)
     sys.stderr.write(f"{count} conversations in {a.out}\n")
     return 0
 

@@ -123,9 +123,14 @@ def count_rows(path: Path) -> int:
 
 def write_json(path: Path, data: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON by rename."""
+    write_whole(path, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.write_bytes(data)
     _settle(partial, path)
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cadcoder.errors import CadCoderError, ConfigError
+from cadcoder.errors import ConfigError
 from cadcoder.program import Program, parse
+from dataset_build.command import told
 from dataset_build.measures import Statistics, measure
 from dataset_build.readers.rejects import Reject
 from dataset_build.regions import joined, united
@@ -129,17 +130,14 @@ def _short(spec: str) -> str:
     return f"{kind} {rest}" if kind == "synthetic" else kind
 
 
+@told
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dataset_build.statistics", description=__doc__)
     parser.add_argument("--a", required=True, help="the set to measure")
     parser.add_argument("--b", help="another set to put beside it")
     args = parser.parse_args(argv)
-    try:
-        sets = [measure(programs_of(spec)) for spec in (args.a, args.b) if spec]
-    except CadCoderError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return e.exit_code
+    sets = [measure(programs_of(spec)) for spec in (args.a, args.b) if spec]
     sys.stdout.write(table(sets[0], sets[1] if len(sets) > 1 else None, (_short(args.a), _short(args.b or ""))) + "\n")
     return 0
 

@@ -110,7 +110,7 @@ def test_llava_s_form(made, tmp_path):
 
 def test_llava_goes_on_after_a_stop(made, tmp_path, monkeypatch):
     out, whole = tmp_path / "a", files(Path(str(made) + "-llava"))
-    real, calls = llava._write, []
+    real, calls = llava.write_whole, []
 
     def dying(path, data):
         calls.append(path)
@@ -118,10 +118,10 @@ def test_llava_goes_on_after_a_stop(made, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         real(path, data)
 
-    monkeypatch.setattr(llava, "_write", dying)
+    monkeypatch.setattr(llava, "write_whole", dying)
     with pytest.raises(KeyboardInterrupt):
         llava_main([str(made), "--out", str(out)])
-    monkeypatch.setattr(llava, "_write", real)
+    monkeypatch.setattr(llava, "write_whole", real)
     assert llava_main([str(made), "--out", str(out)]) == 0
     assert files(out) == whole
 
