@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cadcoder.options import Options
@@ -66,7 +66,7 @@ def choose(
         tried = _judged(more, views, tried, means)
     candidates = tuple(tried.values())
     retrieved = nearest.result() if nearest is not None else []
-    scores = [c.likeness or 0.0 if c.solid else -1.0 for c in candidates]
+    scores = [c.merit for c in candidates]
     chosen: int | None = scores.index(max(scores))
     best: Candidate | None = candidates[chosen or 0]
     origin: Origin = "model"
@@ -76,7 +76,7 @@ def choose(
         raise NothingRuns(candidates)
     draft, seen, first = Draft(best.code, best.outcome, best.solid), best.guess, best.guess
     if options.fits:
-        running = [c.rough for c in candidates if c.rough is not None]
+        running = [c.guess for c in candidates if c.guess is not None]
         fitted = _fitted(best, views, running, retrieved, means, options)
         if fitted is not None:
             draft, seen, first, origin = fitted
@@ -97,37 +97,46 @@ def choose(
     )
 
 
-def _first_that_runs(guesses: Sequence[Guess], views: Views, means: Means) -> Candidate | None:
-    """Return the first of a few programs that the executor runs, None where none does."""
-    from cadcoder.refine.poses import sharpened
+def _ask_likeness(code: str, solid: Solid, views: Views, means: Means, search: bool = True) -> list[Future[Guess]]:
+    """Ask how alike a part and the pictures are: on the small canvas, and pixel by pixel where that can be told."""
+    from cadcoder.refine.poses import sharpened, small
 
     sharp = sharpened(views)
+    kinds = [small(views)] if sharp is None else [small(views), sharp]
+    return [means.ask("likeness", code, solid, kind, search=search) for kind in kinds]
+
+
+def _candidate(code: str, outcome: Outcome, solid: Solid, asked: Sequence[Future[Guess]]) -> Candidate:
+    """Return a candidate with what :func:`_ask_likeness` asked for."""
+    guess, *exact = (future.result() for future in asked)
+    return Candidate(code, outcome, solid, guess, exact[0].likeness if exact else None)
+
+
+def _first_that_runs(guesses: Sequence[Guess], views: Views, means: Means) -> Candidate | None:
+    """Return the first of a few programs that the executor runs, None where none does."""
+    from cadcoder.refine.poses import posed_views
+
     for guess in guesses[:MORE_CANDIDATES]:
         outcome = means.run(guess.code)
         solid = solid_of(outcome)
         if solid is not None:
-            exact = guess if sharp is None else means.ask("likeness", guess.code, solid, sharp).result()
-            return Candidate(guess.code, outcome, solid, exact, guess)
+            posed = posed_views(views, guess.cameras)
+            return _candidate(guess.code, outcome, solid, _ask_likeness(guess.code, solid, posed, means, search=False))
     return None
 
 
 def _judged(codes: Sequence[str], views: Views, known: dict[str, Candidate], means: Means) -> dict[str, Candidate]:
     """Return the candidates by text, those known first; each text runs once."""
-    from cadcoder.refine.poses import sharpened, small
-
     texts = [text for text in dict.fromkeys(f"{code.strip()}\n" for code in codes) if text not in known]
     judged = dict(known)
-    sharp = sharpened(views)
-    asked: dict[str, list[Future[Guess]]] = {}
+    running: list[tuple[Candidate, Solid, list[Future[Guess]]]] = []
     for text, outcome in zip(texts, means.run_all(texts), strict=True):
-        solid: Solid | None = solid_of(outcome)
-        judged[text] = Candidate(text, outcome, solid, None)
+        solid = solid_of(outcome)
+        judged[text] = Candidate(text, outcome, solid)
         if solid is not None:
-            kinds = [views] if sharp is None else [small(views), sharp]
-            asked[text] = [means.ask("likeness", text, solid, kind) for kind in kinds]
-    for text, guesses in asked.items():
-        rough, *exact = (guess.result() for guess in guesses)
-        judged[text] = replace(judged[text], guess=exact[0] if exact else rough, rough=rough)
+            running.append((judged[text], solid, _ask_likeness(text, solid, views, means)))
+    for candidate, solid, asked in running:
+        judged[candidate.code] = _candidate(candidate.code, candidate.outcome, solid, asked)
     return judged
 
 
@@ -145,17 +154,15 @@ def _fitted(
         The script to hand over, how it looks, the guess that it was fitted from, and where that comes from.
     """
     from cadcoder.refine import refine
-    from cadcoder.refine.poses import posed_views, sharpened, small
+    from cadcoder.refine.poses import posed_views
 
     guesses = sorted([*running, *retrieved], key=lambda guess: -guess.likeness)
-    exact = best.likeness or 0.0
-    rough = best.rough.likeness if best.rough else exact
     found = refine(
         guesses,
         views,
         seed=options.seed,
-        beat=rough,
-        beat_exact=exact,
+        beat=best.likeness or 0.0,
+        beat_exact=best.exact,
         submit=means.ask,
         effort=options.tries,
     )
@@ -164,13 +171,14 @@ def _fitted(
         solid = solid_of(outcome)
         if solid is None:
             continue
-        seen = sharpened(views) if fit.exact else None
-        posed = posed_views(seen or small(views), fit.cameras)
-        better: Guess = means.ask("likeness", fit.code, solid, posed, search=False).result()
-        if better.likeness > (exact if fit.exact else rough):
+        asked = _ask_likeness(fit.code, solid, posed_views(views, fit.cameras), means, search=False)
+        fitted = _candidate(fit.code, outcome, solid, asked)
+        # By the measure that the fit went by.
+        better = fitted.merit > best.merit if fit.exact else (fitted.likeness or 0.0) > (best.likeness or 0.0)
+        if better and fitted.guess is not None:
             starts = {guess.code: guess for guess in reversed(guesses)}
             origin: Origin = "shape"
             if fit.start in starts:
                 origin = "model" if fit.start in {guess.code for guess in running} else "bank"
-            return Draft(fit.code, outcome, solid, "plain"), better, starts.get(fit.start), origin
+            return Draft(fit.code, outcome, solid, "plain"), fitted.guess, starts.get(fit.start), origin
     return None

@@ -43,19 +43,26 @@ class Candidate:
         outcome: of running it in the executor.
         solid: what it built, in its own unit; None unless the outcome is ok.
         guess: how alike it and the pictures are, and from where; None where it built nothing.
-        rough: the same on the small canvas, where ``guess`` is pixel by pixel.
+        exact: the same likeness pixel by pixel, which then decides; None where the pictures cannot be compared so.
     """
 
     code: str
     outcome: Outcome
     solid: Solid | None = None
     guess: Guess | None = None
-    rough: Guess | None = None
+    exact: float | None = None
 
     @property
     def likeness(self) -> float | None:
         """To the picture, from 0 to 1; None where it built nothing."""
         return self.guess.likeness if self.guess else None
+
+    @property
+    def merit(self) -> float:
+        """What candidates are chosen by; -1 where it built nothing."""
+        if self.solid is None:
+            return -1.0
+        return self.likeness or 0.0 if self.exact is None else self.exact
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``--json``: code, outcome, message and likeness."""

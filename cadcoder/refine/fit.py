@@ -163,7 +163,7 @@ class _Rounds:
         posed = posed_views(views, entry.cameras)
         return self.ask("fit", entry.code, posed, hops=hops, **how)
 
-    def fit(self, entries: Sequence[Fit], views: Views, tries: float, seed: int, features: bool = False) -> list[Fit]:
+    def fit(self, entries: Sequence[Fit], views: Views, tries: float, seed: int) -> list[Fit]:
         """Return what each becomes with so many tries; those that cannot be fitted are left out."""
         asked = [self._start(entry, views, tries, seed) for entry in entries]
         found = [(entry, future.result()) for entry, future in zip(entries, asked, strict=True)]
