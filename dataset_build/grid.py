@@ -28,8 +28,9 @@ LONGEST = 100.0
 STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.001, 1e-4, 1e-6)
 #: Two ways to put a program on a grid: the first reads better, the second parts no faces.
 GRIDS: tuple[Callable[[Program, float, float, float], Program], ...] = (snap, on_grid)
-#: A rounding that is estimated to lose more than this share of the part is not built; what is allowed is 0.001.
-HOPELESS = 3e-3
+#: A rounding that is estimated to lose more than this share of the part is not built. What is allowed is 0.001, and of
+#: 300 roundings of real parts none was estimated to lose more than 1.14 times what it did.
+HOPELESS = 1.25e-3
 #: Numbers of a script that differ by less than this fraction of the part's side are the same.
 SAME = 1e-11
 #: Volume, surface and centre of a part that was only moved agree to this.
@@ -125,7 +126,7 @@ class _Judge:
         if not FAITHFUL < made.volume / volume < 1 / FAITHFUL:
             return None  # saves the boolean: so unequal volumes cannot agree so well
         # Bodies and holes of the united form: in the source's own, regions that touch count apart.
-        if made.n_bodies != self.whole.n_bodies or made.genus != self.whole.genus:
+        if _kind(made) != _kind(self.whole):
             return None
         if not self.exact:
             return made
@@ -140,6 +141,13 @@ class _Judge:
             whole = build(self.moved)
             self.placed = self.placed.translated(whole.bounds[0] - self.placed.bounds[0])
         return self.placed
+
+
+def _kind(solid: Solid) -> tuple[int, int]:
+    """Return the number of bodies and of holes."""
+    if len(solid.manifold.decompose()) == 1:
+        return 1, solid.manifold.genus()  # as most are: one body without cavities, found at once
+    return solid.n_bodies, solid.genus
 
 
 def _same_solid(a: Solid, b: Solid) -> bool:
