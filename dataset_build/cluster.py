@@ -12,6 +12,7 @@ of the packages that decide the bytes; a node on which either is otherwise ends 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
@@ -132,6 +133,8 @@ def found(address: str | None) -> str:
         raise ConfigError(f"--ray-address: what is at {where} did not answer as Ray in {ANSWER:.0f} s") from e
     if done.returncode != 0:
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        if "AuthenticationError" in done.stderr:
+            said = "it wants another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
         raise ConfigError(f"--ray-address: no Ray to be reached at {where}: {said[:300]}")
     return where
 
@@ -253,7 +256,7 @@ class RayPool:
         stamps = {str(p.resolve()): stamp(p) for p in paths}
         self._job = Job(source, images, verify, guard, versions(), stamps)
         self._workers, self._address = workers, address
-        self._own = False
+        self._own = contextlib.ExitStack()
         self._waiting: deque[_Sent] = deque()
         self._counted, self._slots = -RECOUNT, 1
         self._lost = 0
@@ -265,7 +268,9 @@ class RayPool:
                 _init(self._address, self._workers, code=True)
             except (ConnectionError, RuntimeError, ValueError, OSError) as e:
                 raise ConfigError(f"--ray-address: {self._address}: {' '.join(str(e).split())[:300]}") from e
-            self._own = True
+            # Ray prints pages of a lost node's log to standard output. They are in its log files as well.
+            self._own.enter_context(contextlib.redirect_stdout(self._own.enter_context(open(os.devnull, "w"))))
+            self._own.callback(ray.shutdown)
         self._key = f"{os.getpid()}-{time.time_ns()}"
         self._reference = ray.put(self._job)
         # Sent again by us alone, so that every kind of loss is counted, and told when it does not end.
@@ -273,13 +278,11 @@ class RayPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        ray = _ray()
-        if self._own:
-            ray.shutdown()
-        else:
-            for sent in self._waiting:
-                ray.cancel(sent.flag, force=True)
+        for sent in self._waiting:
+            with contextlib.suppress(Exception):  # whatever ended the build is what should be told
+                _ray().cancel(sent.flag, force=True)
         self._waiting.clear()
+        self._own.close()
 
     def run(self, chunks: Iterable[range]) -> Iterator[tuple[range, list[Row]]]:
         """Yield (chunk, its rows) in the order of the chunks, a row for every index.

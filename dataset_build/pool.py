@@ -30,8 +30,10 @@ from dataset_build.versions import versions
 from dataset_build.wish import Wish
 
 Row = Sample | Reject
-#: A part that takes longer than this many seconds loses its worker.
+#: A part that takes longer than this many processor seconds loses its worker: a busy machine is not the part's fault.
 PATIENCE = 60
+#: By the clock it has so many seconds, for what waits and does nothing.
+WAIT = 600
 #: A part that takes more memory than this beyond what its worker has already (bytes) is refused it. What a part does to
 #: a machine must not hang on how much memory the machine has left, nor reach the others on it.
 MEMORY = 4 << 30
@@ -93,8 +95,9 @@ def _work(indices: range) -> list[Row]:
     # Parts are many small objects without cycles; looking for some after every few costs a tenth of the time.
     gc.disable()
     for i in indices:
-        # Its default action ends the process, also from within a library that never returns.
-        signal.alarm(PATIENCE)
+        # Their default action ends the process, also from within a library that never returns.
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+        signal.alarm(WAIT)
         try:
             name = _source.name(i)
             part = (_guard.before(name) if _guard else None) or _source.part(i)
@@ -106,6 +109,7 @@ def _work(indices: range) -> list[Row]:
             where = traceback.extract_tb(e.__traceback__)[-1]
             detail = f"{type(e).__name__}: {e} ({Path(where.filename).name}:{where.lineno})"
             rows.append(Reject(Reason.INTERNAL, _source.name(i), "", " ".join(detail.split())[:300]))
+    signal.setitimer(signal.ITIMER_PROF, 0)
     signal.alarm(0)
     gc.collect()
     return rows
