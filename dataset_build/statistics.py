@@ -101,7 +101,8 @@ def programs_of(spec: str) -> Iterator[Program]:
             if not isinstance(found, Reject):
                 yield joined(united(found))
     elif kind == "scripts" and rest:
-        yield from _scripts(Path(rest))
+        for code in codes_of(Path(rest)):
+            yield joined(united(parse(code)))
     elif kind == "synthetic" and rest:
         from dataset_build.synth import sample
 
@@ -114,14 +115,16 @@ def programs_of(spec: str) -> Iterator[Program]:
         raise ConfigError(f"a set is deepcad:DIR, deepcad-vec:DIR, scripts:FILE or synthetic:N, not {spec!r}")
 
 
-def _scripts(path: Path) -> Iterator[Program]:
-    """Yield the programs of the scripts in a file of JSON Lines."""
+def codes_of(path: Path) -> list[str]:
+    """Return the scripts in a file of JSON Lines.
+
+    Raises:
+        ConfigError: if it is no such file.
+    """
     try:
-        codes = [json.loads(line)["code"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line)["code"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ConfigError(f"{path} is not a file of JSON Lines with a field 'code'") from e
-    for code in codes:
-        yield joined(united(parse(code)))
 
 
 def _short(spec: str) -> str:

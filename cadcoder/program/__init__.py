@@ -1,6 +1,7 @@
 """Sketch-extrude programs as data, and what turns them into text and back."""
 
 from cadcoder.program.canonical import canonical, centered, merge_new_bodies, scaled
+from cadcoder.program.compact import compact
 from cadcoder.program.emit import emit
 from cadcoder.program.parse import parse
 from cadcoder.program.types import (
@@ -37,6 +38,7 @@ __all__ = [
     "Vector",
     "canonical",
     "centered",
+    "compact",
     "emit",
     "merge_new_bodies",
     "parse",

@@ -1,8 +1,9 @@
-"""Program to CadQuery text, in two dialects.
+"""Program to CadQuery text, in three dialects.
 
 ``gencad`` is the form of the published GenCAD-Code data (Doris et al., arXiv 2505.14646): a ``cq.Plane`` from
 vectors for every sketch, one variable a loop, absolute ``lineTo`` and ``threePointArc``. ``plain`` is ours: one
-chain an extrude, CadQuery's own shapes and point patterns, one number an axis-parallel edge.
+chain an extrude, CadQuery's own shapes and point patterns, one number an axis-parallel edge. ``short`` says the same
+in fewer words (:mod:`cadcoder.program.short`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from cadcoder.program.types import (
     Vector,
 )
 
+#: What ``emit`` writes.
+DIALECTS = ("plain", "short", "gencad")
 #: The name of the finished part in the ``plain`` dialect.
 RESULT = "result"
 
@@ -37,17 +40,21 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
 
     Args:
         program: the part; for the shortest ``plain`` text, in canonical form.
-        dialect: ``plain`` or ``gencad``.
-        step: round every number to a multiple of this (``plain`` only); None keeps every digit.
+        dialect: one of :data:`DIALECTS`.
+        step: round every number to a multiple of this (not in ``gencad``); None keeps every digit.
 
     Raises:
         InputError: for a dialect that is not known.
     """
     if dialect == "gencad":
         return gencad(program)
-    if dialect != "plain":
-        raise InputError(f"there is no dialect {dialect!r}; use 'plain' or 'gencad'")
+    if dialect not in DIALECTS:
+        raise InputError(f"there is no dialect {dialect!r}; use {', '.join(DIALECTS)}")
     fmt = Format(step)
+    if dialect == "short":
+        from cadcoder.program.short import short  # which is built from what is here
+
+        return short(program, fmt)
     lines = ["import cadquery as cq", ""]
     for i, e in enumerate(program.extrudes):
         chain = plain_chain(e, fmt)
@@ -96,7 +103,7 @@ def plain_chain(extrude: Extrude, fmt: Format) -> str:
 
 def _plain_prism(extrude: Extrude, loops: list[Loop], fmt: Format) -> str:
     forward, backward = extrude.forward, extrude.backward
-    calls = [_plain_workplane(extrude.sketch.plane, fmt)]
+    calls = [plain_workplane(extrude.sketch.plane, fmt)]
     if extrude.is_symmetric:
         end = f".extrude({fmt(forward)}, both=True)"
     elif backward == 0:
@@ -117,7 +124,8 @@ def standard_name(plane: Plane) -> str | None:
     return None
 
 
-def _plain_workplane(plane: Plane, fmt: Format) -> str:
+def plain_workplane(plane: Plane, fmt: Format) -> str:
+    """Return the call that makes the workplane of a sketch."""
     name = standard_name(plane)
     if name is None:
         # Directions keep their digits: rounding them to a length's step would turn the plane.
@@ -140,7 +148,7 @@ def plain_loops(loops: list[Loop], fmt: Format) -> list[str]:
     here: str | None = place([(0.0, 0.0)], fmt)
     for group in alike(loops, lambda shape: shape_call(shape, fmt)):
         if isinstance(group, Loop):
-            calls.append(_path(group, fmt))
+            calls.append(path(group, fmt))
             here = None
             continue
         there = place([shape.center for shape in group], fmt, group[0].kind == "circle")
@@ -175,16 +183,16 @@ def place(centers: list[Point], fmt: Format, turned: bool = True) -> str:
     pattern = find_pattern(centers)
     if isinstance(pattern, Grid):
         written = Grid(float(fmt(pattern.dx)), float(fmt(pattern.dy)), pattern.nx, pattern.ny)
-        if _same_places(written.points(), centers, fmt):
+        if same_places(written.points(), centers, fmt):
             return f".rarray({fmt(pattern.dx)}, {fmt(pattern.dy)}, {pattern.nx}, {pattern.ny})"
     if isinstance(pattern, Ring) and turned:
         angle = fmt.angle(pattern.start)
-        if _same_places(Ring(float(fmt(pattern.radius)), float(angle), pattern.count).points(), centers, fmt):
+        if same_places(Ring(float(fmt(pattern.radius)), float(angle), pattern.count).points(), centers, fmt):
             return f".polarArray({fmt(pattern.radius)}, {angle}, 360, {pattern.count})"
     return f".pushPoints([{', '.join(_tuple(c, fmt) for c in centers)}])"
 
 
-def _same_places(written: list[Point], centers: list[Point], fmt: Format) -> bool:
+def same_places(written: list[Point], centers: list[Point], fmt: Format) -> bool:
     """Whether every centre is where the pattern puts it: to the rounding of ``fmt``, else to 1e-10 of their size."""
     size = max(max(abs(c[0]), abs(c[1])) for c in centers)
     rounding = max(abs(float(fmt(v)) - v) for c in centers for v in c)
@@ -192,7 +200,8 @@ def _same_places(written: list[Point], centers: list[Point], fmt: Format) -> boo
     return all(min(math.dist(c, w) for w in written) <= slack for c in centers)
 
 
-def _path(loop: Loop, fmt: Format) -> str:
+def path(loop: Loop, fmt: Format) -> str:
+    """Return the calls that draw an outline edge by edge; an edge along an axis takes one number."""
     first = loop.curves[0]
     if isinstance(first, Circle):
         raise InputError("a circle is not a path")

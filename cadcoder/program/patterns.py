@@ -40,6 +40,21 @@ class Ring:
         return [(self.radius * math.cos(t), self.radius * math.sin(t)) for t in turns]
 
 
+@dataclass(frozen=True, slots=True)
+class ArcRow:
+    """Points spaced evenly on a part of a circle about the sketch's origin: first angle and sweep, in degrees."""
+
+    radius: float
+    start: float
+    angle: float
+    count: int
+
+    def points(self) -> list[Point]:
+        """Return the points in the order in which CadQuery pushes them."""
+        turns = [math.radians(self.start + self.angle * i / (self.count - 1)) for i in range(self.count)]
+        return [(self.radius * math.cos(t), self.radius * math.sin(t)) for t in turns]
+
+
 def find_pattern(points: list[Point]) -> Grid | Ring | None:
     """Return the pattern that the points make, in any order, or None."""
     return find_grid(points) or find_ring(points)
@@ -89,3 +104,38 @@ def find_ring(points: list[Point]) -> Ring | None:
     if places != list(range(n)) or off > 1e-4:
         return None
     return Ring(r, round(start, 9) + 0.0, n)
+
+
+def find_row(points: list[Point]) -> Grid | None:
+    """Return two points or more along an axis, evenly about the origin, as a grid of one row, or None."""
+    if len(points) < 2:
+        return None
+    size = max(max(abs(x), abs(y)) for x, y in points)
+    for k in (0, 1):
+        if all(abs(p[1 - k]) <= 1e-6 * size for p in points):
+            along = sorted(p[k] for p in points)
+            gaps = [b - a for a, b in zip(along, along[1:], strict=False)]
+            even = max(gaps) - min(gaps) <= 1e-6 * max(gaps) and abs(along[0] + along[-1]) <= 1e-6 * size
+            if not even or gaps[0] <= 1e-6 * size:
+                return None
+            return Grid(gaps[0], 1.0, len(points), 1) if k == 0 else Grid(1.0, gaps[0], 1, len(points))
+    return None
+
+
+def find_arc(points: list[Point]) -> ArcRow | None:
+    """Return three points or more, spaced evenly on less than a full circle about the origin, or None."""
+    n = len(points)
+    if n < 3:
+        return None
+    radii = [math.hypot(*p) for p in points]
+    r = sum(radii) / n
+    if r < 1e-9 or max(radii) - min(radii) > 1e-6 * r:
+        return None
+    angles = sorted(math.degrees(math.atan2(y, x)) % 360.0 for x, y in points)
+    # It begins after the widest gap.
+    gaps = [(b - a) % 360.0 for a, b in zip(angles, angles[1:] + angles[:1], strict=True)]
+    last = max(range(n), key=lambda i: gaps[i])
+    inner = [gap for i, gap in enumerate(gaps) if i != last]
+    if max(inner) - min(inner) > 1e-4 or min(inner) < 1e-3 or gaps[last] - max(inner) < 1e-3:
+        return None
+    return ArcRow(r, round(angles[(last + 1) % n], 9) + 0.0, round(sum(inner), 9), n)
