@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cadcoder.errors import ConfigError
-from dataset_build.parts import Source
+from cadcoder.program.emit import DIALECTS
+from dataset_build.parts import InDialect, Source
 from dataset_build.sources import KINDS, Options, find, find_mix
 from dataset_build.verify import MODES
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, help="parts to draw; of a real source, at most so many")
     parser.add_argument("--seed", type=int, default=0, help="of the synthesiser; another seed shares no sample (0)")
     parser.add_argument("--verify", default="fast", help=f"how scripts are proved: {' | '.join(MODES)} (fast)")
+    parser.add_argument("--dialect", default="plain", help=f"of the scripts: {' | '.join(DIALECTS)} (plain)")
     parser.add_argument("--no-box-check", action="store_true", help="keep parts whose box is not the one stated")
     parser.add_argument("--keep-pictures", action="store_true", help="scripts, gencad-code: their own pictures")
     parser.add_argument("--step-iou", type=float, default=0.999, help="scripts: least IoU with a STEP beside (0.999)")
@@ -37,6 +39,8 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
     """
     if a.verify not in MODES:
         raise ConfigError(f"--verify: {a.verify!r} is not one of {', '.join(MODES)}")
+    if a.dialect not in DIALECTS:
+        raise ConfigError(f"--dialect: {a.dialect!r} is not one of {', '.join(DIALECTS)}")
     options = Options(
         check_box=not a.no_box_check,
         columns=_pairs(a.columns, "--columns"),
@@ -65,6 +69,8 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
         kinds = {a.source}
     if kinds & {"scripts", "gencad-code"}:
         plan |= {"keep_pictures": a.keep_pictures, "step_iou": a.step_iou, "columns": options.columns, "split": a.split}
+    if a.dialect != "plain":
+        source, plan = InDialect(source, a.dialect), plan | {"dialect": a.dialect}
     return source, plan
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from cadcoder.errors import CadCoderError, InputError
 from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
-from cadcoder.program import emit, parse
+from cadcoder.program import compact, emit, merge_new_bodies, parse
 from cadcoder.program.serialize import to_json
 from cadcoder.program.types import Arc, Circle, Program
 from dataset_build.caption import caption
@@ -86,9 +86,19 @@ def _proved(part: Part, program: Program, verify: str) -> tuple[Program, Solid, 
             _read_again(*made)
     else:
         made = snapped(program, solid, exact=verify != "none")
+    if part.dialect != "plain":
+        made = _in_dialect(made[0], made[1], part.dialect)
+        if verify != "none":
+            _read_again(*made)
     if verify == "executor":
         prove(made[2], made[0], made[1])
     return made
+
+
+def _in_dialect(program: Program, solid: Solid, dialect: str) -> tuple[Program, Solid, str]:
+    """Return a part as it is said in another dialect: (the program that the script is of, its solid, the script)."""
+    said = compact(program) if dialect == "short" else merge_new_bodies(program)
+    return said, solid, emit(said, dialect)
 
 
 def _read_again(program: Program, solid: Solid, code: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cadcoder.geometry.solid import Solid
@@ -27,6 +27,7 @@ class Part:
         framed: whether that picture is in the frame of the GenCAD renders.
         step: the part as a STEP file, where the source has one beside the script.
         step_iou: least intersection over union of the script's solid and the STEP's.
+        dialect: what its script is written in, one of :data:`cadcoder.program.emit.DIALECTS`.
     """
 
     program: Program | None
@@ -40,6 +41,7 @@ class Part:
     framed: bool = False
     step: bytes | None = field(default=None, repr=False)
     step_iou: float = 0.999
+    dialect: str = "plain"
 
 
 class Source(Protocol):
@@ -56,3 +58,23 @@ class Source(Protocol):
     def part(self, index: int) -> Part | Reject:
         """Return part ``index``; never raises for what the source holds."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class InDialect:
+    """A source whose scripts are written in another dialect than ``plain``."""
+
+    source: Source
+    dialect: str
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        """Return what a reject calls part ``index``."""
+        return self.source.name(index)
+
+    def part(self, index: int) -> Part | Reject:
+        """Return part ``index``."""
+        part = self.source.part(index)
+        return part if isinstance(part, Reject) else replace(part, dialect=self.dialect)

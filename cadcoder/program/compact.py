@@ -42,7 +42,13 @@ def _merged(a: Extrude, b: Extrude) -> Extrude | None:
     slack = SAME * (a.forward + a.backward + b.forward + b.backward)
     if rise - b.backward > a.forward + slack or -a.backward > rise + b.forward + slack:
         return None
-    return replace(a, forward=max(a.forward, rise + b.forward), backward=max(a.backward, b.backward - rise))
+    ends = max(a.forward, tidy(rise + b.forward)), max(a.backward, tidy(b.backward - rise))
+    return replace(a, forward=ends[0], backward=ends[1])
+
+
+def tidy(value: float) -> float:
+    """Return a sum or difference without its last bits, so that 0.1 + 0.2 is 0.3."""
+    return float(f"{value:.12g}") + 0.0
 
 
 def _one_sketch(a: Extrude, b: Extrude) -> bool:
@@ -85,6 +91,6 @@ def _off_normal(plane: Plane) -> bool:
 
 
 def _on(e: Extrude, height: float, forward: float, backward: float) -> Extrude:
-    x, y, z = (height * n + 0.0 for n in e.sketch.plane.normal)
+    x, y, z = (tidy(height) * n + 0.0 for n in e.sketch.plane.normal)
     plane = replace(e.sketch.plane, origin=(x, y, z))
-    return replace(e, sketch=replace(e.sketch, plane=plane), forward=forward, backward=backward)
+    return replace(e, sketch=replace(e.sketch, plane=plane), forward=tidy(forward), backward=tidy(backward))

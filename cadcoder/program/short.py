@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cadcoder.program.canonical import map_loop
+from cadcoder.program.compact import tidy
 from cadcoder.program.emit import Format, path, place, plain_workplane, same_places, shape_call, standard_name
 from cadcoder.program.gencad import METHODS
 from cadcoder.program.patterns import Grid, find_arc, find_row
@@ -28,6 +29,7 @@ def short(program: Program, fmt: Format) -> str:
         program: the part; shortest in the form that :func:`cadcoder.program.compact.compact` gives it.
         fmt: writes the numbers.
     """
+    fmt = _Tidy(fmt.step)
     lines = ["import cadquery as cq", ""]
     for i, e in enumerate(program.extrudes):
         chain = short_chain(e, fmt)
@@ -35,6 +37,14 @@ def short(program: Program, fmt: Format) -> str:
         separate = ", clean=False" if e.operation is Operation.NEW else ""
         lines.append(f"{NAME} = {NAME}.{METHODS[e.operation]}({chain}{separate})" if i else f"{NAME} = {chain}")
     return "\n".join(lines) + "\n"
+
+
+class _Tidy(Format):
+    """Writes numbers to twelve digits at most: what is written here are sums and differences of others."""
+
+    def __call__(self, value: float) -> str:
+        """Return a length, whole ones without a point."""
+        return Format.__call__(self, tidy(value))
 
 
 def short_chain(extrude: Extrude, fmt: Format) -> str:
@@ -126,8 +136,8 @@ class _Pen:
             if same_places(written.points(), near, fmt):
                 ways.append(_Place("", f".polarArray({', '.join(numbers)}, {arc.count})", self.origin))
         for middle in self.middles(near):
-            origin = (self.origin[0] + middle[0], self.origin[1] + middle[1])
-            moved = [(x - middle[0], y - middle[1]) for x, y in near]
+            origin = tidy(self.origin[0] + middle[0]), tidy(self.origin[1] + middle[1])
+            moved = [(tidy(x - middle[0]), tidy(y - middle[1])) for x, y in near]
             move = "" if middle == ZERO else f".center({fmt(middle[0])}, {fmt(middle[1])})"
             row = find_row(moved)
             if row is not None:
@@ -153,8 +163,7 @@ class _Pen:
         """Return a point of the plane in the moved coordinates, without the last bits of the difference."""
         if self.origin == ZERO:
             return p
-        x, y = (float(f"{v - o:.12g}") for v, o in zip(p, self.origin, strict=True))
-        return x, y
+        return tidy(p[0] - self.origin[0]), tidy(p[1] - self.origin[1])
 
     def path(self, loop: Loop) -> str:
         """Return an outline, edge by edge, or by its corners where that is shorter."""
