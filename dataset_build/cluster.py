@@ -102,8 +102,8 @@ def found(address: str | None) -> str:
     """Return where Ray is to be found: an address that answers, or ``local`` for one that is started here.
 
     Args:
-        address: ``host:port``, ``ray://host:port``, ``auto`` for the cluster that this machine is in, or ``local``;
-            None for what ``RAY_ADDRESS`` says, else ``local``.
+        address: ``host:port``, ``auto`` for the cluster that this machine is in, or ``local``; None for what
+            ``RAY_ADDRESS`` says, else ``local``.
 
     Raises:
         MissingDependency: without Ray.
@@ -113,10 +113,14 @@ def found(address: str | None) -> str:
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     if where == "local":
         return where
-    host, colon, port = where.removeprefix("ray://").rpartition(":")
+    host, _, port = where.rpartition(":")
     if where != "auto":
-        if not (colon and host and port.isdigit()):
-            raise ConfigError(f"--ray-address: {where!r} is not HOST:PORT, ray://HOST:PORT, auto or local")
+        if "//" in where:
+            raise ConfigError(
+                f"--ray-address: {where}: start this on a node of the cluster, and name HOST:PORT or auto"
+            )
+        if not (host and port.isdigit()):
+            raise ConfigError(f"--ray-address: {where!r} is not HOST:PORT, auto or local")
         try:
             socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
         except (OSError, OverflowError) as e:
