@@ -11,6 +11,7 @@ import enum
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from cadcoder.errors import InputError
@@ -104,13 +105,19 @@ class Loop:
                 raise InputError(f"a circle needs a finite centre and a positive radius, not {first}")
             return
         points: list[Point] = []
+        meets = True
+        end = getattr(self.curves[-1], "end", None)
         for c in self.curves:
             if isinstance(c, Circle):
                 raise InputError("a circle is a loop by itself; it cannot be joined to other curves")
-            points += [c.start, c.end] if isinstance(c, Line) else [c.start, c.mid, c.end]
-        if not _finite(*(v for p in points for v in p)):
-            raise InputError("a loop holds a coordinate that is not a finite number")
+            points += (c.start, c.end) if isinstance(c, Line) else (c.start, c.mid, c.end)
+            meets = meets and end == c.start
+            end = c.end
         xs, ys = [p[0] for p in points], [p[1] for p in points]
+        if not (all(map(math.isfinite, xs)) and all(map(math.isfinite, ys))):
+            raise InputError("a loop holds a coordinate that is not a finite number")
+        if meets:
+            return  # to the last bit, as nearly all do
         size = max(max(xs) - min(xs), max(ys) - min(ys))
         for c, following in zip(self.curves, self.curves[1:] + self.curves[:1], strict=True):
             gap = math.dist(c.end, following.start)  # type: ignore[union-attr]
@@ -147,15 +154,15 @@ class Loop:
 
     def bounds(self) -> tuple[float, float, float, float]:
         """Return (x min, y min, x max, y max), exact."""
-        xs: list[float] = []
-        ys: list[float] = []
+        points: list[Point] = []
         for c in self.curves:
             if isinstance(c, Circle):
                 (x, y), r = c.center, c.radius
                 return x - r, y - r, x + r, y + r
-            for x, y in (c.start, *(_quadrants(c) if isinstance(c, Arc) else ())):
-                xs.append(x)
-                ys.append(y)
+            points.append(c.start)
+            if isinstance(c, Arc):
+                points += _quadrants(c)
+        xs, ys = [p[0] for p in points], [p[1] for p in points]
         return min(xs), min(ys), max(xs), max(ys)
 
 
@@ -178,18 +185,23 @@ def _flattened(c: Curve, arc_step: float) -> list[Point]:
     if isinstance(c, Line):
         return [c.start]
     if isinstance(c, Circle):
-        (cx, cy), r, a0, total = c.center, c.radius, 0.0, 2 * math.pi
-    else:
-        found = c.circle()
-        if found is None:
-            return [c.start]
-        (cx, cy), r = found
-        a0, total = c.sweep()
-    n = max(4 if isinstance(c, Circle) else 2, math.ceil(abs(total) / arc_step - 1e-9))
-    points = [(cx + r * math.cos(a0 + total * i / n), cy + r * math.sin(a0 + total * i / n)) for i in range(n)]
-    if isinstance(c, Arc):
-        points[0] = c.start
-    return points
+        (cx, cy), r = c.center, c.radius
+        turn = _turn(max(4, math.ceil(2 * math.pi / arc_step - 1e-9)))
+        return [(cx + r * x, cy + r * y) for x, y in turn]
+    found = c.circle()
+    if found is None:
+        return [c.start]
+    (cx, cy), r = found
+    a0, total = c.sweep()
+    n = max(2, math.ceil(abs(total) / arc_step - 1e-9))
+    turns = [a0 + total * i / n for i in range(1, n)]
+    return [c.start, *((cx + r * math.cos(t), cy + r * math.sin(t)) for t in turns)]
+
+
+@lru_cache(maxsize=64)
+def _turn(n: int) -> tuple[Point, ...]:
+    """Return n points on the unit circle from (1, 0)."""
+    return tuple((math.cos(2 * math.pi * i / n), math.sin(2 * math.pi * i / n)) for i in range(n))
 
 
 @dataclass(frozen=True, slots=True)
