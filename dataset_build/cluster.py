@@ -6,8 +6,8 @@ happens to the task itself (its node is lost, or killed, or short of memory) is 
 sent again. A chunk's rows hang on nothing but its numbers, so it makes no difference where it is done, or how often.
 
 Chunks are taken in their order, and only so many are sent ahead; what is done before its turn waits in the memory of
-its node. The code travels with the job. Inputs do not: every node must have them under the same path, and the versions
-of the packages that decide the bytes; a node on which either is otherwise ends the build with one line.
+its node. The code travels with the job. Inputs do not: every node must have them under the same path, and the same
+versions of the packages that decide the bytes; a node on which either is otherwise ends the build with one line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from cadcoder.errors import CadCoderError, ConfigError, MissingDependency
 from dataset_build.guard import Guard
 from dataset_build.parts import Source
 from dataset_build.pool import Pool, Row
-from dataset_build.versions import versions
+from dataset_build.versions import fingerprint
 from dataset_build.wish import Wish
 
 #: Seconds that a cluster has to answer, first to a knock at its port and then as Ray.
@@ -63,7 +63,7 @@ class Job:
         images: which pictures to draw.
         verify: how scripts are proved.
         guard: what keeps parts out.
-        versions: of what decides the bytes.
+        versions: :func:`dataset_build.versions.fingerprint` of what decides the bytes.
         stamps: of each path that must be there: what :func:`stamp` says of it.
     """
 
@@ -78,7 +78,7 @@ class Job:
         """Return in one line why this machine cannot take part, or None; ``here`` are its versions."""
         differ = [f"{k} {here.get(k)} (not {v})" for k, v in self.versions.items() if here.get(k) != v]
         if differ:
-            return f"has {', '.join(differ)}; install the same versions on every node"
+            return f"has {', '.join(differ)}; have the same on every node"
         for path, stamped in self.stamps.items():
             found = stamp(Path(path))
             if found != stamped:
@@ -258,7 +258,7 @@ class RayPool:
         """
         paths = [*needs, *([guard.held.folder] if guard and guard.held else [])]
         stamps = {str(p.resolve()): stamp(p) for p in paths}
-        self._job = Job(source, images, verify, guard, versions(), stamps)
+        self._job = Job(source, images, verify, guard, fingerprint(), stamps)
         self._workers, self._address = workers, address
         self._own = contextlib.ExitStack()
         self._waiting: deque[_Sent] = deque()
@@ -330,18 +330,13 @@ class RayPool:
         ray = _ray()
         began = time.monotonic()
         under_way = {s.flag: s for s in self._waiting if not s.done}
-        while under_way:
-            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=STALL)
-            if ready:
-                break
+        while not ray.wait(list(under_way), num_returns=1, timeout=STALL)[0]:
             there, free = (int(r.get("CPU", 0)) for r in (ray.cluster_resources(), ray.available_resources()))
             log.warning(
                 "warning: no chunk was done for %.0f s; the cluster has %d processors, %d of them free",
                 *(time.monotonic() - began, there, free),
             )
-        if under_way:
-            ready, _ = ray.wait(list(under_way), num_returns=len(under_way), timeout=0)
-        for flag in ready if under_way else ():
+        for flag in ray.wait(list(under_way), num_returns=len(under_way), timeout=0)[0]:
             self._settle(under_way[flag])
 
     def _settle(self, sent: _Sent) -> None:

@@ -26,7 +26,7 @@ from dataset_build.guard import Guard
 from dataset_build.parts import Source
 from dataset_build.readers.rejects import Reason, Reject
 from dataset_build.shards import Sample
-from dataset_build.versions import versions
+from dataset_build.versions import fingerprint
 from dataset_build.wish import Wish
 
 Row = Sample | Reject
@@ -116,10 +116,10 @@ def _work(indices: range) -> list[Row]:
 
 
 def _ready() -> dict[str, str]:
-    """Load what parts are made with; return the versions of it."""
+    """Load what parts are made with; return its fingerprint."""
     import dataset_build.make  # noqa: F401
 
-    return versions()
+    return fingerprint()
 
 
 class Pool:
@@ -152,7 +152,7 @@ class Pool:
         return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=arguments)
 
     def ready(self) -> dict[str, str]:
-        """Start a worker and return the versions of what it makes parts with.
+        """Start a worker and return the fingerprint of what it makes parts with.
 
         Raises:
             ImportError: if something is not installed.

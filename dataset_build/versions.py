@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import cadcoder
 
 #: Version of the layout of a built set.
 LAYOUT = 1
@@ -22,6 +25,15 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def fingerprint() -> dict[str, str]:
+    """Return the versions, and with them what tells this code from any other: two machines with equal ones agree."""
+    told = hashlib.sha256()
+    for package in (Path(__file__).parent, Path(cadcoder.__file__).parent):
+        for path in sorted(package.rglob("*.py")):
+            told.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return versions() | {"code": told.hexdigest()[:12]}
 
 
 def commit() -> str:
