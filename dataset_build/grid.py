@@ -31,6 +31,8 @@ GRIDS: tuple[Callable[[Program, float, float, float], Program], ...] = (snap, on
 #: A rounding that is estimated to lose more than this share of the part is not built. What is allowed is 0.001, and of
 #: 300 roundings of real parts none was estimated to lose more than 1.14 times what it did.
 HOPELESS = 1.25e-3
+#: Polygons are rounded where they are compared and where they are built: shares of a part are exact to this.
+SLACK = 2e-6
 #: Numbers of a script that differ by less than this fraction of the part's side are the same.
 SAME = 1e-11
 #: Volume, surface and centre of a part that was only moved agree to this.
@@ -117,9 +119,10 @@ class _Judge:
     def built(self, program: Program) -> Solid | None:
         """Return the solid of a rounded program if it has the part's bodies, holes and shape, else None."""
         most = self.original.most_lost(program) if self.single or self.intact else math.inf
-        if self.exact and self.intact and self.single and most > (1 - FAITHFUL) / FAITHFUL:
-            return None  # exactly so much is lost, of the union of the two at most the inverse of FAITHFUL
-        if self.original.lost(program) > HOPELESS:
+        if self.exact and self.intact and self.single:
+            if most > (1 - FAITHFUL) / FAITHFUL + SLACK:
+                return None  # exactly so much is lost, and the union is at most 1 / FAITHFUL of the part
+        elif self.original.lost(program) > HOPELESS:
             return None
         made = build(program)
         volume = self.placed.volume
@@ -131,7 +134,7 @@ class _Judge:
         if not self.exact:
             return made
         # With a difference of d, the union is no smaller than the part: IoU is 1 - d / union or more.
-        if self.intact and most <= 1 - FAITHFUL:
+        if self.intact and most <= 1 - FAITHFUL - SLACK:
             return made
         return made if self._placed().iou(made) >= FAITHFUL else None
 

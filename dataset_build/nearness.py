@@ -202,8 +202,13 @@ def _moved(a: Curve, b: Curve, shift: Point) -> float:
         if v * w >= 0:
             return (abs(v) + abs(w)) / 2
         return (v * v + w * w) / (2 * (abs(v) + abs(w)))
-    ends = _off(b, (a.start[0] - dx, a.start[1] - dy)), _off(b, (a.end[0] - dx, a.end[1] - dy))
-    return (ends[0] + 4 * _off(b, (a.mid[0] - dx, a.mid[1] - dy)) + ends[1]) / 6
+    found = a.circle()
+    if found is None:
+        return 0.0
+    (cx, cy), r = found
+    first, sweep = a.sweep()
+    turns = [first + sweep * k / 8 for k in (1, 3, 5, 7)]
+    return sum(_off(b, (cx - dx + r * math.cos(t), cy - dy + r * math.sin(t))) for t in turns) / 4
 
 
 def _off(curve: Line | Arc, p: Point) -> float:
