@@ -33,6 +33,8 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent
 #: Bytes of each node's object store.
 STORE = 100_000_000
+#: Parts a shard; small, so that one is soon there.
+SHARD = 50
 #: So that a node's death is known after seconds; and a node's work counts as much as other work on this machine.
 QUICK = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -194,7 +196,7 @@ def digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def command(out: Path, count: int, seed: int, pictures: str, *more: str, shard: int = 250) -> list[str]:
+def command(out: Path, count: int, seed: int, pictures: str, *more: str, shard: int = SHARD) -> list[str]:
     """Return the command that builds a set."""
     given = ["--source", "synthetic", "--count", str(count), "--seed", str(seed), "--shard-size", str(shard)]
     return [sys.executable, "-m", "dataset_build.build", *given, "--pictures", pictures, "--out", str(out), *more]
@@ -228,14 +230,16 @@ def build(out: Path, count: int, cluster: Cluster | None, kill_at: int | None = 
         "samples": json.loads((out / "meta.json").read_text())["samples"],
         "seconds": round(wall, 1),
         "samples a second": round(count / wall, 1),
-        "samples a second after the first shard": round((count - 250) / (time.monotonic() - first), 1),
+        "samples a second after the first shard": round((count - SHARD) / (time.monotonic() - first), 1),
         "processor seconds": {k: v for k, v in meter.seconds.items() if roots[k]},
         "peak MB": {k: round(v) for k, v in meter.most.items() if roots[k]},
         "mean MB in the middle third": round(sum(meter.series[third : 2 * third]) / third),
         "mean MB in the last third": round(sum(meter.series[-third:]) / third),
     }
     lost = [line for line in said.splitlines() if line.startswith("warning")]
-    return found | ({"processes killed": killed, "said": lost} if kill_at is not None else {})
+    found |= {"processes killed": killed, "said": lost} if kill_at is not None else {}
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
 
 
 @contextlib.contextmanager
@@ -263,7 +267,7 @@ def main() -> int:
     found["local, 2 workers"] = build(a.out / "local", a.count, None, **how)
     with short_folder() as folder, Cluster(folder) as cluster:
         found["ray, 2 nodes"] = build(a.out / "ray", a.count, cluster, **how)
-        third = max(1, -(-a.count // 250) // 3)
+        third = max(1, -(-a.count // SHARD) // 3)
         found["ray, one node killed"] = build(a.out / "killed", a.count, cluster, kill_at=third, **how)
     with short_folder() as folder, Cluster(folder) as cluster:
         found["ray, 2 nodes, three times the parts"] = build(a.out / "large", 3 * a.count, cluster, **how)

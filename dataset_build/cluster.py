@@ -137,7 +137,7 @@ def found(address: str | None) -> str:
         raise ConfigError(f"--ray-address: what is at {where} did not answer as Ray in {ANSWER:.0f} s") from e
     if done.returncode != 0:
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        if "AuthenticationError" in done.stderr:
+        if "InvalidAuthToken" in done.stderr:
             said = "it wants another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
         raise ConfigError(f"--ray-address: no Ray to be reached at {where}: {said[:300]}")
     return where
