@@ -15,6 +15,7 @@ from cadcoder.errors import CadCoderError, InputError
 from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
 from cadcoder.program import centered, emit, parse, scaled
+from cadcoder.program.compact import merged
 from cadcoder.program.snap import snap
 from cadcoder.program.types import Program
 from dataset_build.nearness import Original, same_numbers
@@ -58,7 +59,7 @@ def snapped(program: Program, solid: Solid, exact: bool = True) -> tuple[Program
     given = scaled(program, factor)
     for form in (united, separated):
         try:
-            judge = _Judge(given, truth, centered(joined(form(given))), exact)
+            judge = _Judge(given, truth, merged(centered(joined(form(given)))), exact)
         except CadCoderError:
             continue
         tried = set()

@@ -27,6 +27,7 @@ from typing import Any
 from cadcoder.errors import CadCoderError, ConfigError, InputError
 from cadcoder.geometry.build import build
 from cadcoder.program import Program, centered, compact, emit, merge_new_bodies, parse, scaled
+from cadcoder.program.compact import merged
 from cadcoder.program.serialize import from_json
 from dataset_build.command import told
 from dataset_build.grid import LONGEST, snapped
@@ -147,7 +148,7 @@ def _real(program: Program, code: str = "") -> Texts:
         factor = LONGEST / float(solid.extents.max())
         published = code or emit(merge_new_bodies(program), "gencad")
         theirs = build(parse(published)).scaled(factor)
-        moved = build(centered(joined(united(scaled(program, factor)))))
+        moved = build(merged(centered(joined(united(scaled(program, factor))))))
         iou = theirs.translated(moved.bounds[0] - theirs.bounds[0]).iou(built)
     except (CadCoderError, Refused):
         return None

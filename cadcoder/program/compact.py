@@ -23,14 +23,19 @@ def compact(program: Program) -> Program:
     An extrude on a standard plane is symmetric where it reaches equally far to both sides of the coordinate plane,
     begins or ends on that plane where it does, and else begins on a plane of its own.
     """
+    return Program(tuple(map(_based, merged(canonical(program)).extrudes)))
+
+
+def merged(program: Program) -> Program:
+    """Return the canonical program with neighbouring extrudes of one sketch as one, where their extents meet."""
     out: list[Extrude] = []
-    for e in canonical(program).extrudes:
-        merged = _merged(out[-1], e) if out else None
-        if merged is None:
+    for e in program.extrudes:
+        both = _merged(out[-1], e) if out else None
+        if both is None:
             out.append(e)
         else:
-            out[-1] = merged
-    return Program(tuple(map(_based, out)))
+            out[-1] = both
+    return Program(tuple(out))
 
 
 def _merged(a: Extrude, b: Extrude) -> Extrude | None:
