@@ -14,7 +14,8 @@ from cadcoder.program.types import Extrude, Operation, Plane, Program
 
 #: Ends closer than this fraction of an extrude's length are one.
 SAME = 1e-9
-_ADDS = (Operation.NEW, Operation.JOIN)
+#: A number that is written with so many characters is round.
+SHORT = 8
 
 
 def compact(program: Program) -> Program:
@@ -52,8 +53,12 @@ def _merged(a: Extrude, b: Extrude) -> Extrude | None:
 
 
 def tidy(value: float) -> float:
-    """Return a sum or difference without its last bits, so that 0.1 + 0.2 is 0.3."""
-    return float(f"{value:.12g}") + 0.0
+    """Return a sum or difference without its last bits where that makes it short, so that 0.1 + 0.2 is 0.3.
+
+    Other numbers stay what they are to the last bit.
+    """
+    short = float(f"{value:.12g}") + 0.0
+    return short if len(repr(short)) <= SHORT else value
 
 
 def _one_sketch(a: Extrude, b: Extrude) -> bool:

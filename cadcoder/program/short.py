@@ -40,7 +40,7 @@ def short(program: Program, fmt: Format) -> str:
 
 
 class _Tidy(Format):
-    """Writes numbers to twelve digits at most: what is written here are sums and differences of others."""
+    """Writes round numbers without last bits: what is written here are sums and differences of others."""
 
     def __call__(self, value: float) -> str:
         """Return a length, whole ones without a point."""
