@@ -33,6 +33,7 @@ from dataset_build.command import told
 from dataset_build.grid import LONGEST, snapped
 from dataset_build.readers.rejects import Refused, Reject
 from dataset_build.regions import joined, united
+from dataset_build.verify import FAITHFUL
 
 #: The texts of a part, as the columns of the table; the first is what the others are compared with.
 FORMS = ("published", "gencad", "plain", "short")
@@ -48,12 +49,14 @@ class Lengths:
         parts: number of parts.
         failed: parts that no script can be written for.
         iou: least intersection over union of ``published`` and ``plain``.
+        below: parts in which it is under :data:`dataset_build.verify.FAITHFUL`.
         counts: the lengths.
     """
 
     parts: int = 0
     failed: int = 0
     iou: float = 1.0
+    below: int = 0
     counts: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -86,6 +89,7 @@ def measure(programs: Iterator[Texts], counters: dict[str, Counter]) -> Lengths:
             continue
         found.parts += 1
         found.iou = min(found.iou, part[1])
+        found.below += part[1] < FAITHFUL
         for form in FORMS:
             texts[form].append(part[0][form])
     if not found.parts:
@@ -213,7 +217,8 @@ def counter(path: str | None) -> Counter:
 
 def markdown(spec: str, found: Lengths) -> str:
     """Return the table of a set."""
-    lines = [f"`{spec}`: {found.parts} parts, {found.failed} without a script, IoU at least {found.iou:.5f}", ""]
+    told = f"{found.parts} parts, {found.failed} without a script"
+    lines = [f"`{spec}`: {told}, IoU at least {found.iou:.5f} ({found.below} under {FAITHFUL})", ""]
     lines += [f"| | {' | '.join(FORMS)} |", "|---|" + "---|" * len(FORMS)]
     rows = list(found.rows())
     for unit in found.counts:
@@ -239,7 +244,14 @@ def main(argv: list[str] | None = None) -> int:
     found = {spec: measure(texts_of(spec), counters) for spec in args.a}
     if args.json:
         out = [
-            {"set": s, "parts": f.parts, "failed": f.failed, "least iou": f.iou, "rows": list(f.rows())}
+            {
+                "set": s,
+                "parts": f.parts,
+                "failed": f.failed,
+                "least iou": f.iou,
+                "below": f.below,
+                "rows": list(f.rows()),
+            }
             for s, f in found.items()
         ]
         sys.stdout.write(json.dumps(out, indent=2) + "\n")
