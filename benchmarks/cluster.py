@@ -105,7 +105,7 @@ class Cluster:
         quiet = subprocess.DEVNULL
         # Not in the repository's root: what the nodes know of the code, they are sent.
         self.nodes.append(subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd="/", env=self.environment))
-        limit = time.monotonic() + 120
+        limit = time.monotonic() + 300
         while self._alive() < len(self.nodes):
             if self.nodes[-1].poll() is not None or time.monotonic() > limit:
                 raise RuntimeError(f"a node of Ray did not start; see {self.folder}")
@@ -137,6 +137,12 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for k in reversed(range(len(self.nodes))):
             self.kill(k)
+        # What lost its parent is in no tree, but still has the token that it was started with.
+        token = self.environment["RAY_AUTH_TOKEN"].encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if token in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
+                    os.kill(int(folder.name), signal.SIGKILL)
 
 
 class Meter:
@@ -211,9 +217,9 @@ def build(out: Path, count: int, cluster: Cluster | None, kill_at: int | None = 
     """Build a set and return what it took; kill the cluster's second node when ``kill_at`` shards are there."""
     more = ["--workers", "2"] if cluster is None else ["--engine", "ray", "--ray-address", cluster.address]
     began = time.monotonic()
-    running = subprocess.Popen(
-        command(out, count, how["seed"], how["pictures"], *more), cwd=ROOT, stderr=subprocess.PIPE
-    )
+    given = command(out, count, how["seed"], how["pictures"], *more)
+    environment = cluster.environment if cluster else None
+    running = subprocess.Popen(given, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
     roots = {"driver": [running.pid], "nodes": [n.pid for n in cluster.nodes] if cluster else []}
     killed, first = 0, 0.0
     with Meter(**roots) as meter:
