@@ -44,6 +44,10 @@ TRIES_CAMERA = 1.0
 LONGEST = 100.0
 #: Hops out of local optima at most.
 MOST_HOPS = 12
+#: How many of the best may change their structure, with how many drawings each, and from which effort on.
+GROWN, GROW_TRIES, GROW_EFFORT = 2, 600, 1.0
+#: Drawings and hops with which the better of them is fitted anew.
+GROWN_TRIES, GROWN_HOPS = 120, 4
 #: What a number in a script costs in likeness when fits are ranked.
 NUMBER_COST = 5e-4
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -127,6 +131,7 @@ def refine(
         if any(is_free(view) for view in views):
             tries = round(tries * (1 + TRIES_CAMERA))
     sharp, views = sharpened(views), small(views)
+    coarse = views
     rounds = _Rounds(submit or _at_once, time.monotonic() + seconds)
 
     share = HEAT if sharp is None else HEAT_SHARP
@@ -147,7 +152,10 @@ def refine(
     if beat is None:
         beat = max((f.first for f in fits), default=-1.0)
     fits = rounds.finals(fits, views, share * tries / FINALISTS, seed + 1, ahead=submit is not None)
-    good = sorted((f for f in fits if f.likeness > beat), key=_merit, reverse=True)
+    fits.sort(key=_merit, reverse=True)
+    if effort >= GROW_EFFORT and fits and fits[0].likeness < steps_for(views).good and not any(map(is_free, views)):
+        fits = rounds.grown(fits, coarse, sharp, effort, seed + 2)
+    good = [f for f in fits if f.likeness > (beat_exact if f.exact and beat_exact is not None else beat)]
     return replace(good[0], rest=tuple(good[1:])) if good else None
 
 
@@ -159,15 +167,48 @@ class _Rounds:
     deadline: float
 
     def _start(self, entry: Fit, views: Views, tries: float, seed: int, hops: int = 0) -> Future[Any]:
-        how = {"tries": int(tries), "seconds": max(0.0, self.deadline - time.monotonic()), "seed": seed}
-        posed = posed_views(views, entry.cameras)
-        return self.ask("fit", entry.code, posed, hops=hops, **how)
+        return self._ask("fit", entry, views, tries, seed=seed, hops=hops)
+
+    def _ask(self, job: str, entry: Fit, views: Views, tries: float, **how: int) -> Future[Any]:
+        seconds = max(0.0, self.deadline - time.monotonic())
+        return self.ask(job, entry.code, posed_views(views, entry.cameras), tries=int(tries), seconds=seconds, **how)
 
     def fit(self, entries: Sequence[Fit], views: Views, tries: float, seed: int) -> list[Fit]:
         """Return what each becomes with so many tries; those that cannot be fitted are left out."""
         asked = [self._start(entry, views, tries, seed) for entry in entries]
         found = [(entry, future.result()) for entry, future in zip(entries, asked, strict=True)]
         return [replace(fit, start=entry.start) for entry, fit in found if fit is not None]
+
+    def grown(self, fits: list[Fit], coarse: Views, sharp: Views | None, effort: float, seed: int) -> list[Fit]:
+        """Return fits with a better one in front where a change of structure brings one.
+
+        Args:
+            fits: the best first.
+            coarse: the pictures on the small canvas.
+            sharp: the pictures pixel by pixel, where that can be.
+            effort: how much is tried, as a factor.
+            seed: of the order in which numbers are tried.
+        """
+        starts = fits[:GROWN]
+        asked = [self._ask("grow", entry, coarse, effort * GROW_TRIES, seed=seed) for entry in starts]
+        found = [(entry, future.result()) for entry, future in zip(starts, asked, strict=True)]
+        known = [(entry, fit) for entry, fit in found if fit is not None]
+        stayed = max((merit(fit.first, fit.start) for _, fit in known), default=0.0)
+        changed = [replace(fit, start=entry.start) for entry, fit in known if fit.code != entry.code]
+        best = max(changed, key=_merit, default=None)
+        if best is None or _merit(best) <= stayed:
+            return fits
+        for views in (coarse, sharp):
+            # Pixel by pixel only where it comes near, and never against fits that were compared so.
+            if views is None or (views is sharp and best.likeness < CLEAR):
+                continue
+            again = self._start(best, views, effort * GROWN_TRIES, seed, GROWN_HOPS).result()
+            if again is not None and (views is sharp or again.likeness > best.likeness):
+                best = replace(again, start=best.start)
+        front = fits[0]
+        if front.exact == best.exact and _merit(front) >= _merit(best):
+            return fits
+        return [best, *fits] if best.exact or not front.exact else fits
 
     def finals(self, fits: Sequence[Fit], views: Views, tries: float, seed: int, ahead: bool) -> list[Fit]:
         """Return fits with the first few fitted to the end, unless the first of them is good enough.
@@ -197,9 +238,13 @@ class _Rounds:
         return fits
 
 
+def merit(likeness: float, code: str) -> float:
+    """Return what scripts are ranked by: of two that look the same, the one that says less."""
+    return likeness - NUMBER_COST * len(_NUMBER.findall(code))
+
+
 def _merit(fit: Fit) -> float:
-    """Return what fits are ranked by: of two that look the same, the one that says less."""
-    return fit.likeness - NUMBER_COST * len(_NUMBER.findall(fit.code))
+    return merit(fit.likeness, fit.code)
 
 
 def fit(
@@ -249,8 +294,10 @@ def fit(
 
 def _at_once(job: str, *args: Any, **kwargs: Any) -> Future[Any]:
     """Fit here and now."""
+    from cadcoder.refine.grow import grow
+
     done: Future[Any] = Future()
-    done.set_result(fit(*args, **kwargs))
+    done.set_result({"fit": fit, "grow": grow}[job](*args, **kwargs))
     return done
 
 

@@ -23,6 +23,7 @@ from cadcoder.geometry.build import build
 from cadcoder.program import parse
 from cadcoder.refine.fit import fit
 from cadcoder.refine.frames import read_frame, write_frame
+from cadcoder.refine.grow import grow
 from cadcoder.refine.poses import Guess, Views
 from cadcoder.refine.retrieve import pose, retrieve
 from cadcoder.render.compare import likeness, observe
@@ -56,6 +57,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "likeness": part_likeness,
     "retrieve": retrieve,
     "fit": fit,
+    "grow": grow,
 }
 
 
