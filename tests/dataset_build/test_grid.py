@@ -26,11 +26,12 @@ from cadcoder.program import (
     parse,
     scaled,
 )
+from cadcoder.program.compact import merged
 from cadcoder.program.shapes import Shape
 from cadcoder.program.snap import snap
 from dataset_build.grid import HOPELESS, SLACK, STEPS, snapped
 from dataset_build.nearness import Original, same_numbers
-from dataset_build.regions import on_grid
+from dataset_build.regions import joined, on_grid, united
 from dataset_build.synth import sample
 from dataset_build.verify import FAITHFUL
 
@@ -136,7 +137,7 @@ def reference(program: Program) -> str:
     """The script on the coarsest grid, every rounding built and compared by boolean."""
     solid = build(program)
     truth = scaled(program, 100.0 / float(solid.extents.max()))
-    moved = centered(truth)
+    moved = merged(centered(joined(united(truth))))
     whole = build(moved)
     for step in STEPS:
         for grid in (snap, on_grid):
