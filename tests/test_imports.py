@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "cadcoder.refine": {"cadcoder.program", "cadcoder.geometry", "cadcoder.render"},
     **dict.fromkeys(PIPELINE, PIPELINE | ROOMS),
     "cadcoder": PIPELINE,
+    "cadcoder.__main__": {"cadcoder.cli"},
     "cadcoder.serve": PIPELINE | ROOMS,
     "cadcoder.cli": PIPELINE | ROOMS | {"cadcoder.serve"},
     "dataset_build": {f"cadcoder.{r}" for r in ("program", "sandbox", "geometry", "render", "refine")},
