@@ -19,10 +19,12 @@ from cadcoder.refine.features import featured
 from cadcoder.refine.fit import Fit, merit
 from cadcoder.refine.poses import Views
 from cadcoder.refine.reshape import reshaped
-from cadcoder.refine.search import Judge, State, search
+from cadcoder.refine.search import COARSE, Judge, State, search
 
 #: The gain in likeness, less what the numbers cost, that a change of structure must bring.
 WORTH = 0.012
+#: A likeness that needs no change: the true part has hardly a gain of so much more.
+NEAR = COARSE.good - WORTH
 #: Changes one after the other, how many of the programs that differ by one are fitted, and with how many drawings.
 ROUNDS, FITTED, TRIES = 4, 4, 30
 #: Drawings with which all numbers of what was kept are fitted before the next change.
@@ -34,7 +36,7 @@ def grow(code: str, views: Views, *, tries: int, seconds: float, seed: int = 0) 
 
     Args:
         code: a script that was fitted.
-        views: the pictures, each with the camera that it is seen from.
+        views: the pictures on the small canvas, each with the camera that it is seen from.
         tries: solids to draw at most.
         seconds: time limit.
         seed: of the order in which numbers are tried.
@@ -53,7 +55,7 @@ def grow(code: str, views: Views, *, tries: int, seconds: float, seed: int = 0) 
         return None
     rng = np.random.default_rng(seed)
     for _ in range(ROUNDS):
-        if state.likeness >= judge.steps.good or judge.spent:
+        if state.likeness >= NEAR or judge.spent:
             break
         changed = _changed(state, judge, rng)
         if worth(changed) < worth(state) + WORTH:
