@@ -125,7 +125,8 @@ def _quadrilateral(points: Sequence[Point]) -> str:
     dirs = [(b[0] - a[0], b[1] - a[1]) for a, b in _sides(points)]
 
     def along(u: Point, v: Point) -> float:
-        return abs(u[0] * v[1] - u[1] * v[0]) / (math.hypot(*u) * math.hypot(*v))
+        both = math.hypot(*u) * math.hypot(*v)
+        return abs(u[0] * v[1] - u[1] * v[0]) / both if both else 0.0  # a side of no length goes any way
 
     parallel = [along(dirs[0], dirs[2]) < 1e-2, along(dirs[1], dirs[3]) < 1e-2]
     if all(parallel):

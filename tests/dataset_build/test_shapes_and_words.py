@@ -31,6 +31,7 @@ from dataset_build.caption import caption
 from dataset_build.loop_kinds import layout, loop_kind
 from dataset_build.make import snapped
 from dataset_build.regions import joined, on_grid, separated, united
+from dataset_build.synth import sample
 
 
 def rect(w, h, x=0.0, y=0.0):
@@ -316,3 +317,8 @@ def test_sets_that_do_not_exist_are_one_clear_line(tmp_path, capsys):
             list(statistics.programs_of(spec))
     assert statistics.main(["--a", "nothing"]) == 2
     assert capsys.readouterr().err.startswith("error: a set is")
+
+
+def test_an_outline_with_a_side_of_no_length_has_a_name():
+    program = sample(3_000_000_070)
+    assert caption(program, (100.0, 20.0, 8.0), 1).endswith("100 x 20 x 8")
