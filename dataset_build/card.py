@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cadcoder.errors import ConfigError
 from dataset_build.charts import contact_sheet, histogram
@@ -58,16 +59,16 @@ class Figures:
     """What is counted over a set.
 
     Attributes:
-        tokens: of each script, by the tokenizer.
-        characters: of each script.
+        tokens: scripts by their number of tokens, by the tokenizer. (Counts, for a set may hold millions.)
+        characters: scripts by their number of characters.
         sources: samples by the beginning of ``source``.
         counts: how often each number of extrudes, curves, loops and profiles a part occurs.
         operations: extrudes by operation.
         pictures: the first few as files.
     """
 
-    tokens: list[int] = field(default_factory=list)
-    characters: list[int] = field(default_factory=list)
+    tokens: Counter[int] = field(default_factory=Counter)
+    characters: Counter[int] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     counts: dict[str, Counter[int]] = field(default_factory=dict)
     operations: Counter[str] = field(default_factory=Counter)
@@ -102,8 +103,8 @@ def measure(folder: Path, tokenizer: Path | None = None) -> Figures:
         file = pq.ParquetFile(path)
         for batch in file.iter_batches(500, columns=["code", "program", "source"]):
             code, programs, sources = (batch.column(k).to_pylist() for k in range(3))
-            found.tokens += [len(e.ids) for e in words.encode_batch(code, add_special_tokens=False)]
-            found.characters += [len(c) for c in code]
+            found.tokens.update(len(e.ids) for e in words.encode_batch(code, add_special_tokens=False))
+            found.characters.update(map(len, code))
             found.sources.update(s.partition("/")[0] for s in sources)
             for program in programs:
                 _count(json.loads(program) if program else {}, found)
@@ -135,8 +136,8 @@ def write_card(folder: Path, meta: Mapping[str, Any], tokenizer: Path | None = N
 
     found = measure(folder, tokenizer)
     name = "the default model's tokenizer" if tokenizer is None else tokenizer.name
-    title = f"Tokens a script ({name}), {len(found.tokens)} scripts"
-    histogram(np.array(found.tokens, dtype=np.int64), folder / "card" / "tokens.png", title, "tokens")
+    title = f"Tokens a script ({name}), {found.tokens.total()} scripts"
+    histogram(values_of(found.tokens), folder / "card" / "tokens.png", title, "tokens")
     if found.pictures:
         opened = [Image.open(io.BytesIO(data)) for data in found.pictures]
         contact_sheet(opened, folder / "card" / "pictures.png")
@@ -202,11 +203,18 @@ def _text(meta: Mapping[str, Any], found: Figures, tokenizer: str, kept_out: Map
     return "\n".join(lines) + "\n"
 
 
-def _spread(name: str, values: list[int]) -> str:
-    if not values:
+def values_of(counter: Counter[int]) -> npt.NDArray[np.int64]:
+    """Return the values that were counted, ascending."""
+    keys = np.array(sorted(counter), dtype=np.int64)
+    return np.repeat(keys, np.array([counter[int(k)] for k in keys], dtype=np.int64))
+
+
+def _spread(name: str, counter: Counter[int]) -> str:
+    values = values_of(counter)
+    if not len(values):
         return f"| {name} | - | - | - | - |"
     mean, middle, high = np.mean(values), np.median(values), np.quantile(values, 0.95)
-    return f"| {name} | {mean:.1f} | {middle:.0f} | {high:.0f} | {max(values)} |"
+    return f"| {name} | {mean:.1f} | {middle:.0f} | {high:.0f} | {values[-1]} |"
 
 
 def _shares(name: str, counter: Counter[int]) -> str:

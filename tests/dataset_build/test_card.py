@@ -18,7 +18,7 @@ from PIL import Image
 
 from dataset_build import llava
 from dataset_build.card import main as card_main
-from dataset_build.card import measure
+from dataset_build.card import measure, values_of
 from dataset_build.charts import histogram
 from dataset_build.llava import main as llava_main
 
@@ -53,8 +53,8 @@ def test_the_card_says_what_the_set_is(made):
     assert f"{meta['samples']} samples in 3 shards" in body and f"| synthetic | {meta['samples']} |" in body
     assert "read back" in body and "## Leaks and duplicates" in body
     found = measure(made)
-    assert len(found.tokens) == meta["samples"] == sum(found.counts["extrudes"].values())
-    assert f"{np.mean(found.tokens):.1f}" in body
+    assert found.tokens.total() == meta["samples"] == sum(found.counts["extrudes"].values())
+    assert f"{np.mean(values_of(found.tokens)):.1f}" in body
     for name in ("tokens.png", "pictures.png"):
         with Image.open(made / "card" / name) as picture:
             assert min(picture.size) > 100
