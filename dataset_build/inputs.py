@@ -9,7 +9,7 @@ from typing import Any
 from cadcoder.errors import ConfigError
 from cadcoder.program.emit import DIALECTS
 from dataset_build.parts import InDialect, Source
-from dataset_build.sources import KINDS, Options, find, find_mix
+from dataset_build.sources import DRAWN, KINDS, Options, find, find_mix
 from dataset_build.verify import MODES
 
 
@@ -64,7 +64,7 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
             raise ConfigError("--input: one source has one input; several are for --mix")
         path = Path(a.input[0]) if a.input else None
         source = find(a.source, path, a.count, a.seed, options=options)
-        seed = a.seed if a.source == "synthetic" else None
+        seed = a.seed if a.source in DRAWN else None
         plan |= {"source": a.source, "parts": len(source), "seed": seed, "input": path.name if path else None}
         kinds = {a.source}
     if kinds & {"scripts", "gencad-code"}:

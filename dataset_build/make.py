@@ -113,7 +113,7 @@ def _read_again(program: Program, solid: Solid, code: str) -> None:
 
 def _as_it_is(part: Part) -> tuple[None, Solid, str]:
     """Return (None, the solid, the script) of a script that is kept as it was written: it has run, and is valid."""
-    solid, _ = run(part.code)
+    solid = part.solid if part.solid is not None else run(part.code)[0]
     if part.step is not None:
         compare_step(part.step, solid, None, part.step_iou)
     return None, solid, part.code

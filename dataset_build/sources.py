@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cadcoder.errors import CadCoderError, ConfigError
+from dataset_build import featured
 from dataset_build.files import FORMATS, open_files
 from dataset_build.mix import Mix, counts_of
 from dataset_build.parts import Part, Source
@@ -16,7 +17,9 @@ from dataset_build.tables import SPLITS, open_tables
 
 __all__ = ["KINDS", "SEED_STRIDE", "Options", "Part", "Source", "Synthetic", "find", "find_mix"]
 
-KINDS = ("synthetic", *FORMATS, "scripts", "gencad-code")
+#: Kinds that are drawn from a seed and read no files.
+DRAWN = ("synthetic", featured.KIND)
+KINDS = (*DRAWN, *FORMATS, "scripts", "gencad-code")
 #: Builds with seeds s and s + 1 share no sample: sample i of seed s is drawn from s * SEED_STRIDE + i.
 SEED_STRIDE = 10**9
 
@@ -73,7 +76,7 @@ def find(
 
     Args:
         kind: one of :data:`KINDS`.
-        path: of the input; None for the synthesiser.
+        path: of the input; None for what is drawn.
         count: parts to draw; of a real source, at most so many.
         seed: of the synthesiser.
         check_box: as in :class:`Options`, where none are given.
@@ -84,7 +87,7 @@ def find(
     """
     options = options or Options(check_box)
     faults = _faults(kind, count, seed, options)
-    if kind == "synthetic":
+    if kind in DRAWN:
         if count is None:
             faults.append("--count: say how many parts to draw")
         if path is not None:
@@ -93,9 +96,9 @@ def find(
         faults.append(f"--input: {path or 'the folder of the files'} is not there; name a folder, an archive or a file")
     if faults:
         raise ConfigError("; ".join(faults))
-    if kind == "synthetic":
+    if kind in DRAWN:
         assert count is not None
-        return Synthetic(count, seed)
+        return _drawn(kind, count, seed)
     assert path is not None
     return _opened(kind, path, count, options)
 
@@ -119,12 +122,12 @@ def find_mix(
     if len(shares) < 2 or not all(0 < s < 1 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
         faults.append("--mix: name two sources or more whose shares are above 0 and add up to 1")
     for kind in shares:
-        if kind in KINDS and kind != "synthetic" and not (kind in inputs and inputs[kind].exists()):
+        if kind in KINDS and kind not in DRAWN and not (kind in inputs and inputs[kind].exists()):
             faults.append(f"--input: say where {kind} is: --input {kind}=PATH")
     faults += [f"--input: {kind} is not in --mix" for kind in inputs if kind not in shares]
     if faults:
         raise ConfigError("; ".join(dict.fromkeys(faults)))
-    opened: dict[str, Source] = {k: _opened(k, inputs[k], None, options) for k in shares if k != "synthetic"}
+    opened: dict[str, Source] = {k: _opened(k, inputs[k], None, options) for k in shares if k not in DRAWN}
     if count is None:
         if not opened:
             raise ConfigError("--count: say how many parts to draw")
@@ -137,8 +140,14 @@ def find_mix(
     ]
     if short:
         raise ConfigError("; ".join(short))
-    members = [opened[kind] if kind in opened else Synthetic(n, seed) for kind, n in zip(shares, counts, strict=True)]
+    members = [opened[k] if k in opened else _drawn(k, n, seed) for k, n in zip(shares, counts, strict=True)]
     return Mix.of(members, counts, seed)
+
+
+def _drawn(kind: str, count: int, seed: int) -> Source:
+    if kind == featured.KIND:
+        return featured.Featured(count, seed * SEED_STRIDE)
+    return Synthetic(count, seed)
 
 
 def _opened(kind: str, path: Path, count: int | None, options: Options) -> Source:
