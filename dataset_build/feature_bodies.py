@@ -189,7 +189,7 @@ def _grown(rng: Rng) -> Body:
     lines = [line for line in script.splitlines() if line.startswith("result")]
     axis = str(rng.choice(["X", "Y", "Z"]))
     seen = {"X": ">X", "Y": "<Y", "Z": ">Z"}[axis]
-    edges = [("corner", f'.edges("|{axis}")', 6.0), ("rim", f'.faces("{seen}").edges()', 3.0)]
+    edges = [("corner", f'.edges("|{axis}")', 4.0), ("rim", f'.faces("{seen}").edges()', 2.0)]
     return Body({"X": "YZ", "Y": "XZ", "Z": "XY"}[axis], lines, edges)
 
 

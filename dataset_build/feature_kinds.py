@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dataset_build.feature_bodies import SELECTORS, Body, any_plane, body, nice, text
+from dataset_build.feature_turned import revolve, sector
 from dataset_build.growing import Rng, choose
 
 #: What a script is drawn for, and how often; others come on top of it.
@@ -22,8 +23,6 @@ KINDS = {
 }
 #: How many more of fillet, chamfer, cbore and csk a body with edges and holes gets.
 _MORE = {"0": 0.45, "1": 0.4, "2": 0.15}
-#: The radius at which a sector of so many degrees is 100 long.
-_SECTORS = {90: 100.0, 120: 66.5, 180: 50.0, 240: 50.0, 270: 50.0, 300: 50.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,11 @@ class Draft:
     features: tuple[str, ...]
 
 
-def draft(rng: Rng) -> Draft:
-    """Return a script."""
-    kind = choose(rng, KINDS)
+def draft(rng: Rng, kind: str) -> Draft:
+    """Return a script drawn for one of :data:`KINDS`."""
     makers: dict[str, Callable[[Rng], tuple[list[str], list[str]]]] = {
-        "revolve": _revolve,
-        "sector": _sector,
+        "revolve": revolve,
+        "sector": sector,
         "shell": _shell,
         "loft": _loft,
     }
@@ -61,7 +59,8 @@ def _worked(rng: Rng, kind: str) -> tuple[list[str], list[str]]:
     others = ["fillet", "chamfer", *(["cbore", "csk"] if made.face else [])]
     for _ in range(int(choose(rng, _MORE))):
         left = [o for o in others if o not in wanted and not {o, *wanted} >= {"cbore", "csk"}]
-        wanted.append(str(rng.choice(left)))
+        if left:
+            wanted.append(str(rng.choice(left)))
     edges = list(made.edges)
     if len([w for w in wanted if w in ("fillet", "chamfer")]) > 1:
         edges = [e for e in edges if e[0] != "all"]
@@ -89,6 +88,8 @@ def _worked(rng: Rng, kind: str) -> tuple[list[str], list[str]]:
         line = _holes(rng, made, name, corner, rim)
         lines += [line] if line else []
         wanted = wanted if line else [w for w in wanted if w != name]
+    if kind not in wanted:
+        return _worked(rng, kind)  # there was no room for what it is drawn for
     return lines, wanted[1:]
 
 
@@ -135,107 +136,6 @@ def _holes(rng: Rng, made: Body, name: str, corner: float, rim: float) -> str:
     }[way]
 
 
-def _revolve(rng: Rng) -> tuple[list[str], list[str]]:
-    """A turned part: stepped, grooved, conical, domed or a ring; its axis is the plane's y axis."""
-    way = choose(rng, {"turned": 0.4, "pulley": 0.15, "cone": 0.12, "dome": 0.13, "ring": 0.12, "groove": 0.08})
-    plane = choose(rng, {"XZ": 0.7, "XY": 0.2, "YZ": 0.1})
-    start, end = f'result = cq.Workplane("{plane}")', ".revolve(360, (0, 0), (0, 1))"
-    axis = "Y" if plane == "XY" else "Z"
-    most = 0.0
-    if way == "turned":
-        section, most = _turned(rng)
-        line = f"{start}.polyline([{section}]).close(){end}"
-    elif way == "pulley":
-        h, bore = nice(rng, 15, 60), nice(rng, 5, 18)
-        flange, deep = nice(rng, 0.12 * h, 0.25 * h), nice(rng, 6, 22)
-        slope = 0.0 if rng.random() < 0.4 else min(0.2 * h, 0.5 * (h - 2 * flange) - 1)
-        r = 50 - deep
-        points = [(bore, 0), (50, 0), (50, flange), (r, flange + slope), (r, h - flange - slope), (50, h - flange)]
-        line = f"{start}.polyline([{_points([*points, (50, h), (bore, h)])}]).close(){end}"
-    elif way == "cone":
-        h, low, high = nice(rng, 30, 100), 50.0, nice(rng, 8, 35)
-        wall = nice(rng, 4, 7)
-        hollow = rng.random() < 0.5
-        points = [(low - wall if hollow else 0, 0), (low, 0), (high, h), (high - wall if hollow else 0, h)]
-        line = f"{start}.polyline([{_points(points)}]).close(){end}"
-        most = 0.0 if hollow else 0.25 * high
-    elif way == "dome":
-        foot = nice(rng, 5, 40)
-        c = 50 * math.sqrt(0.5)
-        arc = f".threePointArc(({text(round(c, 3), round(c + foot, 3))}), (0, {text(50 + foot)})).close()"
-        line = f"{start}.lineTo(50, 0).lineTo(50, {text(foot)}){arc}{end}"
-    elif way == "ring":
-        r = nice(rng, 5, 20)
-        section = f"circle({text(r)})"
-        if rng.random() < 0.5:
-            section = f"rect({text(2 * r, nice(rng, 6, 60))})" if rng.random() < 0.6 else f"polygon(6, {text(2 * r)})"
-        line = f"{start}.moveTo({text(50 - r)}, 0).{section}{end}"
-    else:
-        r, at, c = nice(rng, 12, 35), nice(rng, 15, 85), nice(rng, 2, 5)
-        flat = {"XZ": "XY", "YZ": "XY", "XY": "XZ"}[plane]
-        section = f"circle({text(c)})" if rng.random() < 0.5 else f"rect({text(2 * c, nice(rng, 3, 10))})"
-        along = -at if flat == "XZ" else at
-        line = f'result = cq.Workplane("{flat}").circle({text(r)}).extrude(100)'
-        cut = f'result = result.cut(cq.Workplane("{plane}").moveTo({text(r, along)}).{section}{end})'
-        return [line, cut], []
-    if most > 1 and rng.random() < 0.45:
-        name = str(rng.choice(["fillet", "chamfer"]))
-        return [line, f'result = result.faces(">{axis}").edges().{name}({text(nice(rng, 0.4 * most, most))})'], [name]
-    return [line], []
-
-
-def _points(points: list[tuple[float, float]]) -> str:
-    return ", ".join(f"({text(*p)})" for p in points)
-
-
-def _turned(rng: Rng) -> tuple[str, float]:
-    """Return the half section of a stepped body with or without a bore, and how far its top's rim may be rounded."""
-    n = int(rng.integers(2, 5))
-    high = 100.0 if rng.random() < 0.5 else nice(rng, 30, 90)
-    biggest = 50.0 if high < 100 else nice(rng, 18, 50)
-    bore = nice(rng, 4, 0.3 * biggest) if rng.random() < 0.6 else 0.0
-    radii = [nice(rng, bore + 0.15 * biggest + 2, 0.9 * biggest) for _ in range(n)]
-    radii[int(rng.integers(n))] = biggest
-    cuts = sorted(nice(rng, 0.1 * high, 0.9 * high) for _ in range(n - 1))
-    heights = [0.0, *cuts, high]
-    points = [(bore, 0.0)]
-    for r, a, b in zip(radii, heights, heights[1:], strict=False):
-        if b - a >= 3 and (r, a) != points[-1]:
-            # A step that is too short is left out: the one below goes on.
-            points += [(r, points[-1][1]), (r, b)]
-    points = [*points[:-1], (points[-1][0], high), (bore, high)]
-    kept = [p for k, p in enumerate(points) if not k or p != points[k - 1]]
-    return _points(kept), min(0.3 * (kept[-2][0] - bore), 0.4 * (high - kept[-3][1]), 6.0)
-
-
-def _sector(rng: Rng) -> tuple[list[str], list[str]]:
-    """A section turned by less than the whole way: elbows, segments, guards."""
-    angle = int(rng.choice(list(_SECTORS)))
-    outer = _SECTORS[angle]
-    plane = choose(rng, {"XZ": 0.6, "XY": 0.3, "YZ": 0.1})
-    r = nice(rng, 0.08 * outer, 0.22 * outer)
-    way = choose(rng, {"pipe": 0.3, "rod": 0.2, "bar": 0.3, "angle": 0.2})
-    end = f".revolve({angle}, ({text(-(outer - r))}, 0), ({text(-(outer - r))}, 1))"
-    line = f'result = cq.Workplane("{plane}")'
-    tall = nice(rng, 6, 60)
-    if way == "pipe":
-        line += f".circle({text(r)}).circle({text(math.floor(2 * r * float(rng.uniform(0.5, 0.8))) / 2)})"
-    elif way == "rod":
-        line += f".circle({text(r)})"
-    elif way == "bar":
-        line += f".rect({text(2 * r, tall)})"
-    else:
-        t = nice(rng, 2, 0.7 * r)
-        line += f".polyline([{_points([(-r, 0), (r, 0), (r, t), (t - r, t), (t - r, tall), (-r, tall)])}]).close()"
-    more = []
-    lines = [line + end]
-    if way in ("rod", "bar") and rng.random() < 0.35:
-        name = str(rng.choice(["fillet", "chamfer"]))
-        lines.append(f"result = result.edges().{name}({text(nice(rng, 1, min(0.3 * r, 0.3 * tall, 5)))})")
-        more.append(name)
-    return lines, more
-
-
 def _shell(rng: Rng) -> tuple[list[str], list[str]]:
     """A box, a cup or a tapered tray, hollow and open on one side or two."""
     plane = any_plane(rng)
@@ -269,7 +169,11 @@ def _shell(rng: Rng) -> tuple[list[str], list[str]]:
         lines.append(f'result = result.faces("{bottom}").edges().{name}({text(nice(rng, low, low + 5))})')
         more.append(name)
     side = {"Z": "<Y", "Y": ">Z", "X": ">Z"}[axis]
-    ways = {top: 0.72, f"{bottom} or {top}": 0.14, side: 0.14 if outline == "box" and not taper and not more else 0.0}
+    ways = {top: 0.72}
+    if not more or f"|{axis}" in lines[-1]:
+        ways[f"{bottom} or {top}"] = 0.14
+    if outline == "box" and not taper and not more:
+        ways[side] = 0.14
     lines.append(f'result = result.faces("{choose(rng, ways)}").shell(-{text(wall)})')
     return lines, more
 
@@ -283,18 +187,27 @@ def _loft(rng: Rng) -> tuple[list[str], list[str]]:
     u, v = 100.0, nice(rng, 50, 100)
     ratio = float(rng.uniform(0.25, 0.75))
     a, b = nice(rng, 0.2 * u, 0.75 * u), nice(rng, 0.2 * v, 0.75 * v)
-    r = nice(rng, 0.15 * v, 0.4 * v)
+    r = nice(rng, max(0.15 * v, 10), 0.4 * v)
     sides = int(rng.choice([6, 8]))
     first, second = {
         "square-round": (f"rect({text(u, v)})", f"circle({text(r)})"),
         "square": (f"rect({text(u, v)})", f"rect({text(a, b)})"),
-        "round": ("circle(50)", f"circle({text(nice(rng, 10, 40))})"),
+        "round": ("circle(50)", f"circle({text(r)})"),
         "polygon": (f"polygon({sides}, 100)", f"polygon({sides}, {text(nice(rng, 25, 100 * ratio + 5))})"),
     }[way]
     lines = [f'result = cq.Workplane("{plane}").{first}.workplane(offset={text(height)}).{second}.loft(combine=True)']
     more = []
     pick = rng.random()
-    if pick < 0.35:
+    if way in ("square-round", "round"):
+        # OpenCascade neither shells nor bevels most of these: a duct is made of two lofts.
+        if pick < 0.45:
+            wall = nice(rng, 2, 5)
+            inner = (
+                f"rect({text(u - 2 * wall, v - 2 * wall)})" if way == "square-round" else f"circle({text(50 - wall)})"
+            )
+            end = f".workplane(offset={text(height)}).circle({text(r - wall)}).loft(combine=True)"
+            lines.append(f'result = result.cut(cq.Workplane("{plane}").{inner}{end})')
+    elif pick < 0.35:
         faces = f"{bottom} or {top}" if rng.random() < 0.6 else bottom
         lines.append(f'result = result.faces("{faces}").shell(-{text(nice(rng, 1.5, 4))})')
         more.append("shell")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_build.feature_kinds import Draft, draft
+from dataset_build.feature_kinds import KINDS, Draft, draft
+from dataset_build.growing import choose
 from dataset_build.parts import Part
 from dataset_build.readers.rejects import Reason, Refused, Reject
 from dataset_build.verify import run
@@ -23,8 +24,9 @@ TRIES = 8
 
 
 def drafted(seed: int, attempt: int = 0) -> Draft:
-    """Return a draft of a seed, which may not run."""
-    return draft(np.random.default_rng([seed, 2, attempt]))
+    """Return a draft of a seed, which may not run; all of a seed are drawn for the same kind, so that shares hold."""
+    kind = choose(np.random.default_rng([seed, 2]), KINDS)
+    return draft(np.random.default_rng([seed, 3, attempt]), kind)
 
 
 def sample(seed: int) -> Part:
