@@ -198,13 +198,12 @@ class _Rounds:
         best = max(changed, key=_merit, default=None)
         if best is None or _merit(best) <= stayed:
             return fits
-        for views in (coarse, sharp):
-            # Pixel by pixel only where it comes near, and never against fits that were compared so.
-            if views is None or (views is sharp and best.likeness < CLEAR):
-                continue
-            again = self._start(best, views, effort * GROWN_TRIES, seed, GROWN_HOPS).result()
-            if again is not None and (views is sharp or again.likeness > best.likeness):
-                best = replace(again, start=best.start)
+        # Pixel by pixel only where it comes near.
+        near = sharp is not None and best.likeness >= CLEAR
+        again = self._start(best, sharp if sharp and near else coarse, effort * GROWN_TRIES, seed, GROWN_HOPS).result()
+        if again is not None and (near or again.likeness > best.likeness):
+            best = replace(again, start=best.start)
+        # What was compared pixel by pixel is not given up for what was not.
         front = fits[0]
         if front.exact == best.exact and _merit(front) >= _merit(best):
             return fits
