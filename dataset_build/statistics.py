@@ -90,14 +90,7 @@ def programs_of(spec: str) -> Iterator[Program]:
     """
     kind, _, rest = spec.partition(":")
     if kind in ("deepcad", "deepcad-vec") and rest:
-        from dataset_build.readers import deepcad_json, deepcad_vec
-
-        folder, pattern = ("cad_json", "*.json") if kind == "deepcad" else ("cad_vec", "*.h5")
-        files = sorted((Path(rest) / folder).rglob(pattern))
-        if not files:
-            raise ConfigError(f"there is no {folder}/**/{pattern} in {rest}")
-        for path in files:
-            found = deepcad_json.read(path) if kind == "deepcad" else deepcad_vec.read(path)
+        for found in deepcad_of(kind, Path(rest)):
             if not isinstance(found, Reject):
                 yield joined(united(found))
     elif kind == "scripts" and rest:
@@ -113,6 +106,26 @@ def programs_of(spec: str) -> Iterator[Program]:
             yield sample(int(seed or 0) + i)
     else:
         raise ConfigError(f"a set is deepcad:DIR, deepcad-vec:DIR, scripts:FILE or synthetic:N, not {spec!r}")
+
+
+def deepcad_of(kind: str, data: Path) -> Iterator[Program | Reject]:
+    """Yield the parts of DeepCAD's files, in the order of their names.
+
+    Args:
+        kind: ``deepcad`` (``cad_json``) or ``deepcad-vec`` (``cad_vec``).
+        data: the folder that holds these.
+
+    Raises:
+        ConfigError: if it holds no such files.
+    """
+    from dataset_build.readers import deepcad_json, deepcad_vec
+
+    folder, pattern = ("cad_json", "*.json") if kind == "deepcad" else ("cad_vec", "*.h5")
+    files = sorted((data / folder).rglob(pattern))
+    if not files:
+        raise ConfigError(f"there is no {folder}/**/{pattern} in {data}")
+    for path in files:
+        yield deepcad_json.read(path) if kind == "deepcad" else deepcad_vec.read(path)
 
 
 def codes_of(path: Path) -> list[str]:

@@ -112,14 +112,9 @@ def texts_of(spec: str) -> Iterator[Texts]:
     """
     kind, _, rest = spec.partition(":")
     if kind in ("deepcad", "deepcad-vec") and rest:
-        from dataset_build.readers import deepcad_json, deepcad_vec
+        from dataset_build.statistics import deepcad_of
 
-        folder, pattern = ("cad_json", "*.json") if kind == "deepcad" else ("cad_vec", "*.h5")
-        files = sorted((Path(rest) / folder).rglob(pattern))
-        if not files:
-            raise ConfigError(f"there is no {folder}/**/{pattern} in {rest}")
-        for path in files:
-            found = deepcad_json.read(path) if kind == "deepcad" else deepcad_vec.read(path)
+        for found in deepcad_of(kind, Path(rest)):
             yield None if isinstance(found, Reject) else _real(found)
     elif kind == "scripts" and rest:
         from dataset_build.statistics import codes_of

@@ -86,14 +86,19 @@ def _distinct(values: list[float]) -> list[float]:
     return out
 
 
+def _radius(points: list[Point]) -> float | None:
+    """Return the radius of the circle about the origin that three points or more lie on, or None."""
+    radii = [math.hypot(*p) for p in points]
+    if len(radii) < 3:
+        return None
+    r = sum(radii) / len(radii)
+    return None if r < 1e-9 or max(radii) - min(radii) > 1e-6 * r else r
+
+
 def find_ring(points: list[Point]) -> Ring | None:
     """Return the even ring of at least three points about the origin, or None."""
-    n = len(points)
-    if n < 3:
-        return None
-    radii = [math.hypot(*c) for c in points]
-    r = sum(radii) / n
-    if r < 1e-9 or max(radii) - min(radii) > 1e-6 * r:
+    n, r = len(points), _radius(points)
+    if r is None:
         return None
     pitch = 360.0 / n
     angles = [math.degrees(math.atan2(y, x)) % 360.0 for x, y in points]
@@ -124,12 +129,8 @@ def find_row(points: list[Point]) -> Grid | None:
 
 def find_arc(points: list[Point]) -> ArcRow | None:
     """Return three points or more, spaced evenly on less than a full circle about the origin, or None."""
-    n = len(points)
-    if n < 3:
-        return None
-    radii = [math.hypot(*p) for p in points]
-    r = sum(radii) / n
-    if r < 1e-9 or max(radii) - min(radii) > 1e-6 * r:
+    n, r = len(points), _radius(points)
+    if r is None:
         return None
     angles = sorted(math.degrees(math.atan2(y, x)) % 360.0 for x, y in points)
     # It begins after the widest gap.

@@ -20,7 +20,7 @@ import numpy as np
 from cadcoder.errors import InputError
 from cadcoder.program import emit, parse, scaled
 from cadcoder.refine.poses import Guess, Views, is_free, posed_views, sharpened, small
-from cadcoder.refine.search import Judge, State, hop, rounded, search, steps_for
+from cadcoder.refine.search import Judge, hop, rounded, search, started, steps_for
 from cadcoder.refine.starts import simple_parts, varied
 from cadcoder.render.camera import Camera
 
@@ -267,13 +267,8 @@ def fit(
     """
     views = views if isinstance(views, tuple) else (views,)
     judge = Judge(views, tries, time.monotonic() + seconds)
-    try:
-        text = emit(parse(code), "plain", 0.01)
-    except InputError:
-        return None
-    cameras = tuple(view.camera for view in views)
-    start = State(judge.score(text, cameras), text, cameras)
-    if start.likeness < 0:
+    start = started(code, judge)
+    if start is None:
         return None
     rng = np.random.default_rng(seed)
     best = start

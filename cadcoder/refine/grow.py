@@ -19,7 +19,7 @@ from cadcoder.refine.features import featured
 from cadcoder.refine.fit import Fit, merit
 from cadcoder.refine.poses import Views
 from cadcoder.refine.reshape import reshaped
-from cadcoder.refine.search import COARSE, Judge, State, search
+from cadcoder.refine.search import COARSE, Judge, State, search, started
 
 #: The gain in likeness, less what the numbers cost, that a change of structure must bring.
 WORTH = 0.012
@@ -45,14 +45,10 @@ def grow(code: str, views: Views, *, tries: int, seconds: float, seed: int = 0) 
         The fit, whose ``first`` is the likeness at the beginning; None for what cannot be read as a program.
     """
     judge = Judge(views, tries, time.monotonic() + seconds)
-    try:
-        text = emit(parse(code), "plain", 0.01)
-    except InputError:
+    start = started(code, judge)
+    if start is None:
         return None
-    cameras = tuple(view.camera for view in views)
-    start = state = State(judge.score(text, cameras), text, cameras)
-    if start.likeness < 0:
-        return None
+    state = start
     rng = np.random.default_rng(seed)
     for _ in range(ROUNDS):
         if state.likeness >= NEAR or judge.spent:
@@ -62,7 +58,7 @@ def grow(code: str, views: Views, *, tries: int, seconds: float, seed: int = 0) 
             break
         state = _within(changed, SETTLED, False, judge, rng)
     kept = code if state is start else state.code
-    return Fit(kept, state.likeness, start.likeness, judge.tried, code, cameras)
+    return Fit(kept, state.likeness, start.likeness, judge.tried, code, start.cameras)
 
 
 def worth(state: State) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cadcoder.errors import InputError
-from cadcoder.program import parse
+from cadcoder.program import emit, parse
 from cadcoder.program.types import Arc, Program
 from cadcoder.refine.numbers import Numbers
 from cadcoder.refine.poses import LAST_STEPS, Views, is_free, moved, seen_by
@@ -130,6 +130,17 @@ class Judge:
             return {seams: drawable(solid, seams=seams) for seams in {view.seams for view in self.views}}
         except InputError:
             return None
+
+
+def started(code: str, judge: Judge) -> State | None:
+    """Return a script as a search begins with it; None for one that cannot be read as a program or builds nothing."""
+    try:
+        text = emit(parse(code), "plain", 0.01)
+    except InputError:
+        return None
+    cameras = tuple(view.camera for view in judge.views)
+    start = State(judge.score(text, cameras), text, cameras)
+    return start if start.likeness >= 0 else None
 
 
 def _has_flat_arc(program: Program) -> bool:
