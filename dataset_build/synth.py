@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
-from cadcoder.program import Extrude, Operation, Plane, Program, Sketch, centered, emit, parse, scaled
+from cadcoder.program import Extrude, Line, Loop, Operation, Plane, Program, Sketch, centered, emit, parse, scaled
 from cadcoder.program.canonical import nest
 from cadcoder.program.shapes import Shape, describe
 from cadcoder.program.snap import COARSE, FINE, SMALL, snap
@@ -40,6 +40,8 @@ _MORE = {
 }
 #: A feature that changes the volume by a smaller share, and the box not at all, is not seen in a picture.
 _SEEN = 2e-4
+#: Corners nearer than this to another edge of their outline lie on it.
+_TOUCH = 1e-6
 #: Chance that a feature is a cut: the first, and later ones.
 _CUT_FIRST, _CUT_LATER = 0.54, 0.38
 
@@ -105,11 +107,30 @@ def _finish(raw: Program, apart: bool) -> tuple[Program, Solid] | None:
     if len(text) > MAX_CODE:
         return None
     program = parse(text)
+    if any(touches_itself(loop) for e in program.extrudes for loop in e.sketch.loops()):
+        return None  # rounding has closed a wall or a gap of less than a unit
     solid = build(program)
     extent = np.ptp(solid.bounds, axis=0)
     if not 97.0 <= extent.max() <= 103.0 or extent.min() < 0.5 or (solid.n_bodies > 1) != apart:
         return None
     return (program, solid) if _every_step_shows(program, solid) else None
+
+
+def touches_itself(loop: Loop) -> bool:
+    """Whether a corner of an outline lies on another of its edges: such a sketch has no sound face."""
+    if len(loop.curves) < 5:
+        return False
+    straight = [c.start for c in loop.curves if isinstance(c, Line)]
+    points = np.array(straight if len(straight) == len(loop.curves) else loop.polyline(math.pi / 12))
+    along = np.roll(points, -1, axis=0) - points
+    off = points[:, None] - points[None]  # from where edge j begins to corner i
+    squares = np.einsum("jk,jk->j", along, along)
+    share = np.clip(np.einsum("ijk,jk->ij", off, along) / np.where(squares > 0, squares, 1.0), 0.0, 1.0)
+    off -= share[:, :, None] * along
+    gaps = np.einsum("ijk,ijk->ij", off, off)
+    i = np.arange(len(points))
+    gaps[i, i] = gaps[i, i - 1] = np.inf  # a corner ends two edges
+    return bool(gaps.min() < _TOUCH * _TOUCH)
 
 
 def _longest(program: Program) -> float:

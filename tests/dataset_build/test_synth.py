@@ -6,7 +6,7 @@ import pytest
 from cadcoder.geometry.build import build
 from cadcoder.program import Operation, canonical, emit, parse
 from cadcoder.program.snap import FINE
-from dataset_build.synth import MAX_CODE, sample
+from dataset_build.synth import MAX_CODE, sample, touches_itself
 
 SEEDS = list(range(60))
 PARTS = {seed: sample(seed) for seed in SEEDS}
@@ -50,6 +50,23 @@ def test_what_lies_at_one_height_is_written_so() -> None:
             )
         near = [b - a for h in heights.values() for a, b in zip(sorted(h), sorted(h)[1:], strict=False)]
         assert sum(0 < gap < 0.75 for gap in near) <= 1
+
+
+@pytest.mark.parametrize("seed", [1186, 1194, 1810])
+def test_no_outline_touches_itself(seed: int) -> None:
+    """What rounding has closed is drawn again: these once had a slit, a wall and a spike of no width."""
+    part = sample(seed)
+    assert not any(touches_itself(loop) for e in part.extrudes for loop in e.sketch.loops())
+    solid = build(part)
+    assert solid.iou(solid) > 0.999999
+
+
+def test_an_outline_that_touches_itself_is_seen() -> None:
+    code = 'result = cq.Workplane("XZ").moveTo(-50, 10).hLineTo({}).vLineTo(-11).hLineTo(50).vLineTo(-10).hLineTo(0)'
+    code += ".vLineTo(11).hLineTo(-50).close().extrude(3.5)"
+    closed, clear = (parse(code.format(x)).extrudes[0].sketch.profiles[0].outer for x in (0, -1))
+    assert touches_itself(closed)
+    assert not touches_itself(clear)
 
 
 def test_every_kind_of_part_occurs() -> None:
