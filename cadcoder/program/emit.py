@@ -9,7 +9,9 @@ in fewer words (:mod:`cadcoder.program.short`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cadcoder.errors import InputError
 from cadcoder.program.gencad import METHODS, gencad
@@ -57,7 +59,7 @@ def emit(program: Program, dialect: str = "plain", step: float | None = None) ->
         return short(program, fmt)
     lines = ["import cadquery as cq", ""]
     for i, e in enumerate(program.extrudes):
-        chain = plain_chain(e, fmt)
+        chain = chained(e, partial(_prism, fmt=fmt))
         if i == 0:
             lines.append(f"{RESULT} = {chain}")
         elif e.operation is Operation.NEW:
@@ -87,33 +89,43 @@ class Format:
         return Format()(degrees if self.step is None else round(degrees, 3))
 
 
-def plain_chain(extrude: Extrude, fmt: Format) -> str:
-    """Return one extrude as a CadQuery chain, numbers written by ``fmt``.
+def chained(extrude: Extrude, prism: Callable[[Extrude, list[Loop]], str]) -> str:
+    """Return one extrude as a CadQuery chain.
 
     Loops that CadQuery cannot take in one sketch (see :func:`parts`) follow as ``.cut`` and ``.union``.
+
+    Args:
+        extrude: what to write.
+        prism: writes the extrude of some of its loops.
     """
     main, cuts, rest = parts(extrude.sketch.profiles)
-    text = _plain_prism(extrude, main, fmt)
-    for loops in cuts:
-        text += f".cut({_plain_prism(extrude, loops, fmt)})"
+    text = prism(extrude, main) + "".join(f".cut({prism(extrude, loops)})" for loops in cuts)
     if rest:
-        text += f".union({plain_chain(replace(extrude, sketch=replace(extrude.sketch, profiles=rest)), fmt)})"
+        text += f".union({chained(replace(extrude, sketch=replace(extrude.sketch, profiles=rest)), prism)})"
     return text
 
 
-def _plain_prism(extrude: Extrude, loops: list[Loop], fmt: Format) -> str:
+def ends(extrude: Extrude, fmt: Format, offset: str) -> tuple[str, str]:
+    """Return the calls before an extrude's loops and after them: the plane where it begins, and how far it goes.
+
+    Args:
+        extrude: what to write.
+        fmt: writes the numbers.
+        offset: what stands before the offset of a plane.
+    """
     forward, backward = extrude.forward, extrude.backward
-    calls = [plain_workplane(extrude.sketch.plane, fmt)]
     if extrude.is_symmetric:
-        end = f".extrude({fmt(forward)}, both=True)"
-    elif backward == 0:
-        end = f".extrude({fmt(forward)})"
-    elif forward == 0:
-        end = f".extrude({fmt(-backward)})"
-    else:
-        calls.append(f".workplane(offset={fmt(-backward)})")
-        end = f".extrude({fmt(forward + backward)})"
-    return "".join(calls + plain_loops(loops, fmt)) + end
+        return "", f".extrude({fmt(forward)}, both=True)"
+    if backward == 0:
+        return "", f".extrude({fmt(forward)})"
+    if forward == 0:
+        return "", f".extrude({fmt(-backward)})"
+    return f".workplane({offset}{fmt(-backward)})", f".extrude({fmt(forward + backward)})"
+
+
+def _prism(e: Extrude, loops: list[Loop], fmt: Format) -> str:
+    begin, end = ends(e, fmt, "offset=")
+    return plain_workplane(e.sketch.plane, fmt) + begin + "".join(plain_loops(loops, fmt)) + end
 
 
 def standard_name(plane: Plane) -> str | None:

@@ -8,13 +8,24 @@ Of several ways to say a thing the one with the fewest characters is taken. ``pa
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cadcoder.program.canonical import map_loop
 from cadcoder.program.compact import tidy
-from cadcoder.program.emit import Format, path, place, plain_workplane, same_places, shape_call, standard_name
+from cadcoder.program.emit import (
+    Format,
+    chained,
+    ends,
+    path,
+    place,
+    plain_workplane,
+    same_places,
+    shape_call,
+    standard_name,
+)
 from cadcoder.program.gencad import METHODS
 from cadcoder.program.patterns import Grid, find_arc, find_row
-from cadcoder.program.sketches import alike, parts
+from cadcoder.program.sketches import alike
 from cadcoder.program.types import Circle, Extrude, Line, Loop, Operation, Plane, Point, Program
 
 #: The name of the finished part; also one of those that ``parse`` and the executor look for.
@@ -32,7 +43,7 @@ def short(program: Program, fmt: Format) -> str:
     fmt = _Tidy(fmt.step)
     lines = ["import cadquery as cq", ""]
     for i, e in enumerate(program.extrudes):
-        chain = short_chain(e, fmt)
+        chain = chained(e, partial(_prism, fmt=fmt))
         # A body of its own is united without merging faces across the seam.
         separate = ", clean=False" if e.operation is Operation.NEW else ""
         lines.append(f"{NAME} = {NAME}.{METHODS[e.operation]}({chain}{separate})" if i else f"{NAME} = {chain}")
@@ -47,29 +58,9 @@ class _Tidy(Format):
         return Format.__call__(self, tidy(value))
 
 
-def short_chain(extrude: Extrude, fmt: Format) -> str:
-    """Return one extrude as a chain; loops that CadQuery cannot take in one sketch follow as cuts and unions."""
-    main, cuts, rest = parts(extrude.sketch.profiles)
-    text = _prism(extrude, main, fmt)
-    for loops in cuts:
-        text += f".cut({_prism(extrude, loops, fmt)})"
-    if rest:
-        text += f".union({short_chain(replace(extrude, sketch=replace(extrude.sketch, profiles=rest)), fmt)})"
-    return text
-
-
 def _prism(e: Extrude, loops: list[Loop], fmt: Format) -> str:
-    text = _workplane(e.sketch.plane, fmt)
-    if e.is_symmetric:
-        end = f".extrude({fmt(e.forward)}, both=True)"
-    elif e.backward == 0:
-        end = f".extrude({fmt(e.forward)})"
-    elif e.forward == 0:
-        end = f".extrude({fmt(-e.backward)})"
-    else:
-        text += f".workplane({fmt(-e.backward)})"
-        end = f".extrude({fmt(e.forward + e.backward)})"
-    return text + _Pen(fmt).loops(loops) + end
+    begin, end = ends(e, fmt, "")
+    return _workplane(e.sketch.plane, fmt) + begin + _Pen(fmt).loops(loops) + end
 
 
 def _workplane(plane: Plane, fmt: Format) -> str:
