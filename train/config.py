@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cadcoder.errors import ConfigError
 from cadcoder.model.build import Sizes
 from train.depths import CELL
+from train.tree import build, override, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +155,11 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     Raises:
         ConfigError: naming every fault with its key.
     """
-    try:
-        tree = yaml.safe_load(Path(path).read_text()) or {}
-    except OSError as error:
-        raise ConfigError(f"the recipe {path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the recipe {path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"the recipe {path} must be a mapping of keys to values")
+    tree = read_yaml(path)
     faults: list[str] = []
     for item in overrides or []:
-        _override(tree, item, faults)
-    recipe = _build(Recipe, tree, "", faults)
+        override(tree, item, faults)
+    recipe = build(Recipe, tree, "", faults)
     if not faults:
         faults += _check(recipe)
     if faults:
@@ -180,60 +170,6 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
 def as_tree(recipe: Recipe) -> dict[str, Any]:
     """Return the resolved recipe as plain data, for a file beside the results."""
     return dataclasses.asdict(recipe)
-
-
-def _override(tree: dict[str, Any], item: str, faults: list[str]) -> None:
-    key, eq, text = item.partition("=")
-    if not eq or not key:
-        faults.append(f"override {item!r}: write it as key=value")
-        return
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        faults.append(f"{key}: the value {text!r} is not YAML")
-        return
-    *parents, last = key.split(".")
-    node: Any = tree
-    for name in parents:
-        node = node.setdefault(name, {})
-        if not isinstance(node, dict):
-            faults.append(f"{key}: {name} is a value, not a section")
-            return
-    node[last] = value
-
-
-def _build(kind: Any, tree: dict[str, Any], prefix: str, faults: list[str]) -> Any:
-    hints = typing.get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if key not in hints:
-            faults.append(f"{name}: unknown key; known here: {', '.join(hints)}")
-        elif dataclasses.is_dataclass(hints[key]):
-            if isinstance(value, dict):
-                values[key] = _build(hints[key], value, f"{name}.", faults)
-            else:
-                faults.append(f"{name}: must be a section, not {value!r}")
-        else:
-            values[key] = _cast(hints[key], value, name, faults)
-    return kind(**values)
-
-
-def _cast(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    (wanted,) = [o for o in options if o is not type(None)]
-    if wanted is float and isinstance(value, str):
-        try:  # YAML 1.1 reads 1e-3 as text
-            return float(value)
-        except ValueError:
-            pass
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not wanted:
-        faults.append(f"{name}: must be {wanted.__name__}, not {value!r}")
-    return value
 
 
 def _check(recipe: Recipe) -> list[str]:

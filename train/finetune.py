@@ -1,18 +1,11 @@
-"""Stage 2: everything is trained, the vision tower included, because ours starts small and from nothing.
+"""Stage 2 of a LLaVA: the projector and the language model learn scripts (or what the recipe names).
 
-LLaVA keeps its tower frozen: CLIP has seen 400 million pictures. A tower that has only seen our contrastive
-pre-training still has much to learn about lengths.
+``accelerate launch [options] -m train.finetune --config RECIPE [key=value ...] [--dry-run]``
 """
 
 from __future__ import annotations
 
-from typing import Any
+from train.llava.command import main
 
-from train.answers import AnswerLoss
-from train.loop import Job
-
-
-def finetune_job(model: Any, before: list[int], after: list[int]) -> Job:
-    """Return the stage that trains a whole LLaVA."""
-    model.requires_grad_(True)
-    return Job("stage2", model, model, AnswerLoss(model, before, after))
+if __name__ == "__main__":
+    raise SystemExit(main("stage2", "train.finetune"))

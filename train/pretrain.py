@@ -1,15 +1,11 @@
-"""Stage 1: the projector alone learns to speak the decoder's language (Liu et al., arXiv 2310.03744, section 3)."""
+"""Stage 1 of a LLaVA: the projector learns to speak the language model's language (arXiv 2310.03744, section 3).
+
+``accelerate launch [options] -m train.pretrain --config RECIPE [key=value ...] [--dry-run]``
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from train.llava.command import main
 
-from train.answers import AnswerLoss
-from train.loop import Job
-
-
-def pretrain_job(model: Any, before: list[int], after: list[int]) -> Job:
-    """Return the stage that trains a LLaVA's projector, vision tower and decoder frozen."""
-    model.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(True)
-    return Job("stage1", model, model, AnswerLoss(model, before, after))
+if __name__ == "__main__":
+    raise SystemExit(main("stage1", "train.pretrain"))

@@ -108,10 +108,8 @@ def run_stage(
     deadline: float = math.inf,
 ) -> None:
     """Run one stage, or load what it left."""
-    from train.finetune import finetune_job
-    from train.language import language_job
+    from train.jobs import finetune_job, language_job, pretrain_job
     from train.loop import Job, StageRun, say
-    from train.pretrain import pretrain_job
     from train.tune import choose_attention, compile_layers
     from train.vision import VisionPretraining, build_clip, vision_job
 
