@@ -12,6 +12,9 @@ from dataset_build.parts import InDialect, Source
 from dataset_build.sources import DRAWN, KINDS, Options, find, find_mix
 from dataset_build.verify import MODES
 
+#: Other names for kinds of sources.
+ALSO = {"deepcad": "deepcad-json"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
@@ -53,7 +56,7 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
     plan: dict[str, Any] = {"verify": a.verify, "box_check": not a.no_box_check}
     if a.mix is not None:
         shares = _shares(a.mix)
-        inputs = _pairs(",".join(a.input), "--input")
+        inputs = {ALSO.get(k, k): v for k, v in _pairs(",".join(a.input), "--input").items()}
         mix = find_mix(shares, {k: Path(v) for k, v in inputs.items()}, a.count, a.seed, options)
         names = {k: Path(v).name for k, v in inputs.items()}
         plan |= {"source": "mix", "mix": shares, "parts": len(mix), "seed": a.seed, "input": names}
@@ -63,10 +66,11 @@ def source_of(a: argparse.Namespace) -> tuple[Source, dict[str, Any]]:
         if len(a.input) > 1:
             raise ConfigError("--input: one source has one input; several are for --mix")
         path = Path(a.input[0]) if a.input else None
-        source = find(a.source, path, a.count, a.seed, options=options)
-        seed = a.seed if a.source in DRAWN else None
-        plan |= {"source": a.source, "parts": len(source), "seed": seed, "input": path.name if path else None}
-        kinds = {a.source}
+        kind = ALSO.get(a.source, a.source)
+        source = find(kind, path, a.count, a.seed, options=options)
+        seed = a.seed if kind in DRAWN else None
+        plan |= {"source": kind, "parts": len(source), "seed": seed, "input": path.name if path else None}
+        kinds = {kind}
     if kinds & {"scripts", "gencad-code"}:
         plan |= {"keep_pictures": a.keep_pictures, "step_iou": a.step_iou, "columns": options.columns, "split": a.split}
     if a.dialect != "plain":
@@ -94,7 +98,7 @@ def _shares(text: str) -> dict[str, float]:
     shares = {}
     for kind, value in _pairs(text, "--mix").items():
         try:
-            shares[kind] = float(value)
+            shares[ALSO.get(kind, kind)] = float(value)
         except ValueError:
             raise ConfigError(f"--mix: the share of {kind} is {value!r}, not a number") from None
     return shares

@@ -10,6 +10,8 @@ import tempfile
 from functools import lru_cache
 from multiprocessing.util import Finalize
 
+import numpy as np
+
 from cadcoder.errors import InputError
 from cadcoder.geometry.build import build
 from cadcoder.geometry.solid import Solid
@@ -27,6 +29,8 @@ TIMEOUT = 10.0
 #: Angle between facets, and distance from the surface by the diagonal, of meshes that tell two solids from one where
 #: ordinary ones are too coarse: the facets of a thin tube's two meshes part where its wall does not.
 FINE = ((math.pi / 90, 2e-5), (math.pi / 360, 1e-6))
+#: The facets of the coarser two meshes lie together no farther from the surface than this fraction of the diagonal.
+OFF = 2e-4
 #: A wall of a hundredth of its radius is too thin for the finest of them: it needs this much, and the exact volume.
 NEARLY, SAME_VOLUME = 0.998, 1e-3
 
@@ -71,6 +75,8 @@ def prove(code: str, program: Program, solid: Solid) -> None:
         reached = _meshed(outcome, angle, linear).iou(mine)
         if reached >= FAITHFUL:
             return
+        if _apart(reached, mine, FAITHFUL):
+            break
     if reached >= NEARLY and math.isclose(outcome.volume or 0.0, mine.volume, rel_tol=SAME_VOLUME):
         return
     raise Refused(Reason.CODE_DIFFERS, "", f"CadQuery makes another solid of the script: IoU {reached:.4f}")
@@ -94,6 +100,8 @@ def compare_step(step: bytes, solid: Solid, program: Program | None, least: floa
                 reached = theirs.iou(solid if program is None else _built(program, angle))
                 if reached >= least:
                     return
+                if _apart(reached, theirs, least):
+                    break
     except InputError as e:
         raise Refused(Reason.UNREADABLE, "step", str(e).replace(file.name, "the STEP")) from e
     raise Refused(Reason.CODE_DIFFERS, "step", f"the STEP is another solid: IoU {reached:.4f}, not {least:g}")
@@ -106,6 +114,12 @@ def ready() -> None:
         SandboxUnavailable: if this machine cannot have one.
     """
     _executor()
+
+
+def _apart(reached: float, solid: Solid, least: float) -> bool:
+    """Whether two solids that agree so well as meshes differ by more than facets can explain: finer ones are dear."""
+    facets = OFF * float(np.linalg.norm(solid.extents)) * solid.area / solid.volume
+    return reached + facets < least
 
 
 def _meshed(outcome: Outcome, angle: float, linear: float) -> Solid:
