@@ -217,6 +217,7 @@ def test_a_mixed_set_and_what_meta_says_of_it(tmp_path, capsys):
         (["--verify", "hard"], "--verify"),
         (["--source", "synthetic"], "--source"),
         (["--input", "scripts=x"], "--input"),
+        (["--mix", "deepcad=0.5,synthetic=0.5"], "deepcad-json"),  # a short name for it
     ):
         assert main([*given, *wrong, "--out", str(tmp_path / "b")]) == 2
         err = capsys.readouterr().err

@@ -309,6 +309,10 @@ def test_differences_finds_what_differs():
     same = statistics.differences(bars(5, 12), bars(5, 12))
     assert max(d for _, d, _ in same) == 0
     assert "largest differences" in statistics.table(bars(5, 6), bars(60, 6))
+    rows = [line.strip("| ").split(" | ") for line in statistics.tests(bars(5, 12), bars(60, 12)).splitlines()[2:]]
+    assert len(rows) == len(found)
+    assert all(float(row[5]) <= float(row[6]) <= 1 for row in rows)  # corrected p is never smaller
+    assert next(row for row in rows if row[0] == "depth, first")[1:5] == ["12", "12", "Kolmogorov-Smirnov", "1.000"]
 
 
 def test_sets_that_do_not_exist_are_one_clear_line(tmp_path, capsys):
@@ -317,6 +321,8 @@ def test_sets_that_do_not_exist_are_one_clear_line(tmp_path, capsys):
             list(statistics.programs_of(spec))
     assert statistics.main(["--a", "nothing"]) == 2
     assert capsys.readouterr().err.startswith("error: a set is")
+    assert statistics.main(["--a", "synthetic:2", "--tests"]) == 2
+    assert capsys.readouterr().err.startswith("error: --tests")
 
 
 def test_an_outline_with_a_side_of_no_length_has_a_name():
