@@ -300,8 +300,8 @@ class _Progress:
             self.said = now
             rate = self.done / max(1e-9, now - self.start)
             left = (self.total - self.done) / max(rate, 1e-9)
-            text = f"\r{self.done} of {self.total} rows, {rate:.1f} a second, {left:.0f} s left, ${self.budget.spent:.4f}  "
-            print(text, end="", file=sys.stderr, flush=True)  # noqa: T201
+            text = f"\r{self.done} of {self.total} rows, {rate:.1f} a second, {left:.0f} s left"
+            print(f"{text}, ${self.budget.spent:.4f}  ", end="", file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None:
         if self.here:
