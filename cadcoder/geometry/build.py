@@ -7,7 +7,10 @@ the last bit. manifold3d is exact about such faces (no skins left by a cut, no g
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import manifold3d
 import numpy as np
@@ -25,9 +28,54 @@ OVERLAP = 1e-6
 AREA_TOLERANCE = 1e-6
 
 FloatArray = NDArray[np.float64]
+#: A loop as a polygon (N, 2), and the curves of its sides (N,).
+_Ring: TypeAlias = tuple[FloatArray, NDArray[np.int32]]
 
 
-def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
+class Beginnings:
+    """What was built before, by the extrudes that a program begins with, for many programs that differ little.
+
+    Programs that agree in their first extrudes (and in the unit and frame that they are built in) share what these
+    make. A search that changes one feature after another saves most of its booleans so.
+    """
+
+    def __init__(self, most: int = 512) -> None:
+        """Keep at most so many; beyond, all is forgotten."""
+        self._most = most
+        self._numbers = itertools.count()
+        self._rings: dict[tuple[Extrude, float], list[_Ring]] = {}
+        self._steps: dict[tuple[Any, Extrude], tuple[int, manifold3d.Manifold, _Surfaces]] = {}
+
+    def rings(self, extrude: Extrude, index: int, arc_step: float) -> list[_Ring]:
+        """Return the loops of an extrude as polygons, see :func:`_ring`."""
+        key = extrude, arc_step
+        if key not in self._rings:
+            if len(self._rings) >= self._most:
+                self._rings.clear()
+            self._rings[key] = _rings(extrude, index, arc_step)
+        return self._rings[key]
+
+    def find(self, root: Any, extrudes: Sequence[Extrude]) -> tuple[Any, list[manifold3d.Manifold], _Surfaces]:
+        """Return the place of the longest beginning that is known, what each of its extrudes made, and its surfaces."""
+        place, parts, surfaces = root, [], _Surfaces()
+        for extrude in extrudes:
+            step = self._steps.get((place, extrude))
+            if step is None:
+                break
+            place, part, surfaces = step
+            parts.append(part)
+        return place, parts, surfaces.copy()
+
+    def add(self, place: Any, extrude: Extrude, part: manifold3d.Manifold, surfaces: _Surfaces) -> Any:
+        """Note what an extrude made of the part at a place; return its own place."""
+        if len(self._steps) >= self._most:
+            self._steps.clear()
+        number = next(self._numbers)
+        self._steps[place, extrude] = number, part, surfaces.copy()
+        return number
+
+
+def build(program: Program, arc_step: float = math.pi / 36, known: Beginnings | None = None) -> Solid:
     """Build the solid that a program describes.
 
     ``NEW`` and ``JOIN`` unite (as does CadQuery's ``union``, with which GenCAD-Code writes both), ``CUT``
@@ -36,6 +84,7 @@ def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
     Args:
         program: what to build, in its own unit.
         arc_step: largest angle between two points on an arc, in radians; pi/36 loses 0.13 % of a disc's area.
+        known: what was built before; it is added to. None builds everything anew.
 
     Returns:
         The solid in the program's unit; several bodies are allowed (see :attr:`Solid.n_bodies`).
@@ -43,27 +92,19 @@ def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
     Raises:
         InputError: if a loop crosses itself or encloses nothing, or nothing is left at the end.
     """
-    made = [
-        [_ring(loop, i, arc_step, e.sketch.plane) for loop in e.sketch.loops()] for i, e in enumerate(program.extrudes)
-    ]
+    known = Beginnings() if known is None else known
+    extrudes = program.extrudes
+    made = [known.rings(e, i, arc_step) for i, e in enumerate(extrudes)]
     rings = [[ring for ring, _ in loops] for loops in made]
     unit = _unit(program, rings)
-    frame = _frame([e.sketch.plane for e in program.extrudes])
-    surfaces = _Surfaces()
-    tools = [
-        _tool(e, r, unit, frame, i, [labels for _, labels in m], surfaces)
-        for i, (e, r, m) in enumerate(zip(program.extrudes, rings, made, strict=True))
-    ]
-    part = tools[0]
-    steps = [part]
-    for extrude, tool in zip(program.extrudes[1:], tools[1:], strict=True):
-        if extrude.operation is Operation.CUT:
-            part = part - tool
-        elif extrude.operation is Operation.INTERSECT:
-            part = part ^ tool
-        else:
-            part = part + tool
-        steps.append(part)  # not evaluated yet: manifold3d does a run of like operations at once
+    frame = _frame([e.sketch.plane for e in extrudes])
+    place, steps, surfaces = known.find((unit, frame.tobytes(), arc_step), extrudes)
+    for i in range(len(steps), len(extrudes)):
+        tool = _tool(extrudes[i], rings[i], unit, frame, i, [labels for _, labels in made[i]], surfaces)
+        # Not evaluated yet: a tool that cannot be made ends it all.
+        steps.append(_combined(steps[-1], tool, extrudes[i].operation) if steps else tool)
+        place = known.add(place, extrudes[i], steps[-1], surfaces)
+    part = steps[-1]
     if part.is_empty():
         index = next(i for i, step in enumerate(steps) if step.is_empty())
         what = program.extrudes[index].operation.value
@@ -74,6 +115,13 @@ def build(program: Program, arc_step: float = math.pi / 36) -> Solid:
     back = np.zeros((3, 4))
     back[:, :3] = frame.T * unit
     return Solid.from_manifold(part.transform(back), table=surfaces.table())
+
+
+def _combined(part: manifold3d.Manifold, tool: manifold3d.Manifold, operation: Operation) -> manifold3d.Manifold:
+    """Return a part with one extrude's own solid united, cut away or kept in common."""
+    if operation is Operation.CUT:
+        return part - tool
+    return part ^ tool if operation is Operation.INTERSECT else part + tool
 
 
 class _Surfaces:
@@ -89,6 +137,12 @@ class _Surfaces:
         self.known = True
         self._rows: list[NDArray[np.int32]] = []
         self._facets = 0
+
+    def copy(self) -> _Surfaces:
+        """Return the same, to be added to."""
+        other = _Surfaces()
+        other.count, other.known, other._rows, other._facets = self.count, self.known, self._rows[:], self._facets
+        return other
 
     def add(self, labels: NDArray[np.int32]) -> int:
         """Add facets by their surface within one tool (``4 * surface + third``); return the first one's number."""
@@ -120,7 +174,11 @@ def _seam(plane: Plane) -> float:
     return math.atan2(sum(p * q for p, q in zip(d, y, strict=True)), sum(p * q for p, q in zip(d, x, strict=True)))
 
 
-def _ring(loop: Loop, index: int, arc_step: float, plane: Plane) -> tuple[FloatArray, NDArray[np.int32]]:
+def _rings(extrude: Extrude, index: int, arc_step: float) -> list[_Ring]:
+    return [_ring(loop, index, arc_step, extrude.sketch.plane) for loop in extrude.sketch.loops()]
+
+
+def _ring(loop: Loop, index: int, arc_step: float, plane: Plane) -> _Ring:
     """Return the loop as a counter-clockwise polygon (N, 2) without repeated points, and its sides' curves (N,).
 
     A side's number is four times its curve's place in the loop, plus the third of the turn for a circle.

@@ -76,7 +76,9 @@ def _changed(state: State, judge: Judge, rng: np.random.Generator) -> State:
         if likeness >= 0:
             found.append(State(likeness, text, state.cameras))
     found.sort(key=worth, reverse=True)
-    return max((state, *(_within(start, TRIES, True, judge, rng) for start in found[:FITTED])), key=worth)
+    # What is worse before its numbers are fitted seldom becomes worth it: 2 of 35 changes, for half of the fits.
+    promising = [start for start in found[:FITTED] if worth(start) > worth(state)]
+    return max((state, *(_within(start, TRIES, True, judge, rng) for start in promising)), key=worth)
 
 
 def _within(state: State, tries: int, tied: bool, judge: Judge, rng: np.random.Generator) -> State:

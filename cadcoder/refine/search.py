@@ -81,7 +81,10 @@ class Judge:
     _made: tuple[str, dict[bool, Drawable] | None] = ("", None)
 
     def __post_init__(self) -> None:
+        from cadcoder.geometry.build import Beginnings
+
         self.steps = steps_for(self.views)
+        self._known = Beginnings()
 
     @property
     def spent(self) -> bool:
@@ -119,7 +122,7 @@ class Judge:
             program = parse(code)
             if _has_flat_arc(program):
                 return None
-            solid = build(program, self.steps.arc)
+            solid = build(program, self.steps.arc, self._known)
             # The quick question first; only where there are several surfaces do crumbs and cavities matter.
             single = len(program.extrudes) == 1 or len(solid.manifold.decompose()) == 1
             pieces = 1 if single else solid.n_bodies

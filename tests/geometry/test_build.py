@@ -10,7 +10,7 @@ import pytest
 from geometry_parts import bracket, disc, one, polygon, random_program, rect
 
 from cadcoder.errors import InputError
-from cadcoder.geometry.build import build
+from cadcoder.geometry.build import Beginnings, build
 from cadcoder.program.emit import emit
 from cadcoder.program.parse import parse
 from cadcoder.program.types import Arc, Extrude, Line, Loop, Operation, Plane, Profile, Program, Sketch
@@ -178,3 +178,26 @@ def test_it_is_fast() -> None:
         build(program)
         times.append(time.perf_counter() - start)
     assert min(times) < 2e-3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_built_before_makes_no_difference(seed: int) -> None:
+    known = Beginnings(most=16)  # so few that it forgets on the way
+    program = random_program(seed)
+    again = Program((*program.extrudes, random_program(seed + 40).extrudes[0]))
+    for other in (program, again, program, *(Program(again.extrudes[:n]) for n in (1, 2))):
+        ours, anew = build(other, math.pi / 24, known), build(other, math.pi / 24)
+        # The same solid on the same surfaces; triangles may differ, for a run of like operations is done at once.
+        assert ours.volume == pytest.approx(anew.volume, rel=1e-9) and ours.iou(anew) > 1 - 1e-9
+        assert np.array_equal(ours.bounds, anew.bounds)
+        assert ours.surfaces is not None and set(ours.surfaces) == set(anew.surfaces)
+
+
+def test_a_beginning_that_cannot_be_built_says_which_extrude_also_the_second_time() -> None:
+    known = Beginnings()
+    whole = Extrude(Sketch((Profile(rect(0, 0, 4, 4)),), Plane()), 1)
+    gone = Program((whole, Extrude(Sketch((Profile(rect(-1, -1, 9, 9)),), Plane()), 2, 1, Operation.CUT)))
+    build(Program((whole,)), known=known)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"extrude 2 \(cut\) leaves nothing"):
+            build(gone, known=known)
