@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -150,6 +150,7 @@ class Client:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="cadcoder-client").start()
+        self._close: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._model = self._run(self._open())
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -162,18 +163,24 @@ class Client:
             if protocol == "openai":
                 from openai import AsyncOpenAI
                 from pydantic_ai.models.openai import OpenAIChatModel
+                from pydantic_ai.profiles.openai import OpenAIModelProfile
                 from pydantic_ai.providers.openai import OpenAIProvider
 
                 client = AsyncOpenAI(api_key=self._key, base_url=url, max_retries=0, timeout=self._seconds)
+                self._close = client.close
                 if not name:
                     name = await self._only_model(client)
-                return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
+                # Servers of the protocol that are not OpenAI's know the older name of the longest length.
+                older = self.spec.provider == "server"
+                profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=not older)
+                return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client), profile=profile)
             if protocol == "anthropic":
                 from anthropic import AsyncAnthropic
                 from pydantic_ai.models.anthropic import AnthropicModel
                 from pydantic_ai.providers.anthropic import AnthropicProvider
 
                 claude = AsyncAnthropic(api_key=self._key, base_url=url, max_retries=0, timeout=self._seconds)
+                self._close = claude.close
                 return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=claude))
             from google.genai.types import HttpRetryOptions
             from pydantic_ai.models.google import GoogleModel
@@ -264,8 +271,9 @@ class Client:
             for e in _chain(error)
         ):
             return Fault("network", message)
-        kind = "network" if isinstance(error, ModelAPIError) else "malformed"
-        return Fault(kind, message)
+        # An answer that is no JSON is an API error of pydantic-ai like any other; only its words tell.
+        broken = "decode" in message.lower() or not isinstance(error, ModelAPIError)
+        return Fault("malformed" if broken else "network", message)
 
     def _clean(self, error: BaseException) -> str:
         """Return an error as one line that does not hold the key."""
@@ -274,6 +282,8 @@ class Client:
 
     def close(self) -> None:
         """End the connection."""
+        if self._close is not None:
+            self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
 
 
