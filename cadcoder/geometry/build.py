@@ -36,7 +36,8 @@ class Beginnings:
     """What was built before, by the extrudes that a program begins with, for many programs that differ little.
 
     Programs that agree in their first extrudes (and in the unit and frame that they are built in) share what these
-    make. A search that changes one feature after another saves most of its booleans so.
+    make. A search that changes one feature after another saves most of its booleans so. The solid is the same; where
+    faces of two extrudes coincide, either may stay, so that an edge between them may be drawn or not.
     """
 
     def __init__(self, most: int = 512) -> None:

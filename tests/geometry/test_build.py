@@ -187,10 +187,9 @@ def test_what_was_built_before_makes_no_difference(seed: int) -> None:
     again = Program((*program.extrudes, random_program(seed + 40).extrudes[0]))
     for other in (program, again, program, *(Program(again.extrudes[:n]) for n in (1, 2))):
         ours, anew = build(other, math.pi / 24, known), build(other, math.pi / 24)
-        # The same solid on the same surfaces; triangles may differ, for a run of like operations is done at once.
+        # Not the triangles: a run of like operations is done at once, and of two coincident faces either may stay.
         assert ours.volume == pytest.approx(anew.volume, rel=1e-9) and ours.iou(anew) > 1 - 1e-9
         assert np.array_equal(ours.bounds, anew.bounds)
-        assert ours.surfaces is not None and set(ours.surfaces) == set(anew.surfaces)
 
 
 def test_a_beginning_that_cannot_be_built_says_which_extrude_also_the_second_time() -> None:
