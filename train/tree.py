@@ -65,7 +65,10 @@ def build(kind: Any, tree: dict[str, Any], prefix: str, faults: list[str]) -> An
         options = _options(hints[key])
         sections = [o for o in options if dataclasses.is_dataclass(o)]
         if not sections:
-            values[key] = _cast(hints[key], value, name, faults)
+            before = len(faults)
+            cast = _cast(hints[key], value, name, faults)
+            if len(faults) == before:
+                values[key] = cast
         elif value is None and type(None) in options:
             values[key] = None
         elif isinstance(value, dict):

@@ -127,7 +127,8 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
     on_cpu = not torch.cuda.is_available()
     if on_cpu and deep:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    accelerator = Accelerator(cpu=True if on_cpu and not deep else None, mixed_precision=precision)
+    mixed = {"fp32": "no"}.get(precision, precision)
+    accelerator = Accelerator(cpu=True if on_cpu and not deep else None, mixed_precision=mixed)
     world = place()
     # Under DeepSpeed on CPUs accelerate takes every rank for the only one; its batch arithmetic needs the truth.
     for state in (PartialState(), accelerator.state):
@@ -142,8 +143,8 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
     if bool(wanted.zero) != running and wanted.zero is not None:
         has = "is" if running else "is not"
         raise ConfigError(f"{said} asked for ZeRO stage {wanted.zero} and DeepSpeed {has} in force")
-    if wanted.precision not in (None, precision):
-        raise ConfigError(f"{said} asked for mixed precision {wanted.precision}, the recipe for precision={precision}")
+    if wanted.precision not in (None, mixed):
+        raise ConfigError(f"{said} asked for mixed precision {wanted.precision}, the recipe for precision={precision}: give the launcher --mixed_precision {mixed}")
     return accelerator, world
 
 
@@ -167,7 +168,7 @@ def check(wanted: Asked, world: World, engine: Any) -> dict[str, Any]:
     if name == "DeepSpeedEngine":
         facts["zero"] = int(engine.zero_optimization_stage())
         facts["offload"] = bool(engine.zero_cpu_offload())
-        facts["precision"] = "bf16" if engine.bfloat16_enabled() else "no"
+        facts["precision"] = "bf16" if engine.bfloat16_enabled() else "fp32"
         params = list(engine.module.parameters())
         split = [p for p in params if getattr(p, "ds_tensor", None) is not None and p.ds_tensor.numel() < p.ds_numel]
         facts["partitioned"] = len(split) / max(1, len(params))

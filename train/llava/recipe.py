@@ -158,10 +158,11 @@ class LlavaRecipe:
         out: folder of the run.
         prompt: file with the text after the picture.
         seed: of the order, the projector and the augmentation.
-        precision: ``bf16`` or ``no`` (fp32).
+        precision: ``bf16`` or ``fp32``.
         attention: transformers' name of the attention: ``sdpa``, ``eager``, ``flash_attention_2``.
         start: a LLaVA checkpoint to go on from, in place of ``vision`` and ``text``.
         vision, text: what is joined.
+        projector: a projector of another run's stage 1 to start stage 2 from; None takes this run's.
         lora: adapters in stage 2, in place of training the language model itself.
         stage1, stage2: the stages; stage 1 is left out where ``start`` is given.
         save_steps: optimiser steps between checkpoints; they hold everything needed to go on exactly.
@@ -184,6 +185,7 @@ class LlavaRecipe:
     start: str | None = None
     vision: Vision = field(default_factory=Vision)
     text: Text = field(default_factory=Text)
+    projector: str | None = None
     lora: Lora | None = None
     stage1: Stage = field(default_factory=Stage)
     stage2: Stage = field(default_factory=lambda: Stage(train=["projector", "text"]))
@@ -240,7 +242,7 @@ def load(name: str, overrides: list[str] | None = None) -> LlavaRecipe:
     tree.setdefault("name", path.stem)
     tree.setdefault("out", f"runs/{path.stem}")
     recipe: LlavaRecipe = build(LlavaRecipe, tree, "", faults)
-    faults += _check(recipe) if not faults else []
+    faults += _check(recipe)
     if faults:
         raise ConfigError(f"the recipe {path} has {len(faults)} fault(s): " + "; ".join(faults))
     return recipe
@@ -277,10 +279,10 @@ def _check(recipe: LlavaRecipe) -> list[str]:
     faults = []
     if recipe.start is None:
         for name, part in (("vision", recipe.vision), ("text", recipe.text)):
-            if not part.path:
+            if not part.path and not any(f.startswith(f"{name}.path") for f in faults):
                 faults.append(f"{name}.path: missing; give a folder or a Hugging Face id (or start=FOLDER)")
-    if recipe.precision not in ("bf16", "no"):
-        faults.append(f"precision: must be bf16 or no, not {recipe.precision!r}")
+    if recipe.precision not in ("bf16", "fp32"):
+        faults.append(f"precision: must be bf16 or fp32, not {recipe.precision!r}")
     if recipe.vision.select not in (None, "default", "full"):
         faults.append(f"vision.select: must be default or full, not {recipe.vision.select!r}")
     if recipe.vision.layer >= 0:

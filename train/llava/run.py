@@ -79,11 +79,11 @@ class StageRun:
             raise ConfigError("lora.bits: 4 bits cannot be partitioned by ZeRO stage 3; launch with stage 2 or less")
         model, processor = build(recipe, low)
         if self.name == "stage2" and recipe.start is None:
-            before = Path(recipe.out) / "stage1" / PROJECTOR
+            before = Path(recipe.projector or Path(recipe.out) / "stage1" / PROJECTOR)
             if not before.exists():
                 raise ConfigError(
                     f"stage 2 starts from the projector of stage 1, and {before} is not there; first: "
-                    f"accelerate launch -m train.pretrain --config {recipe.name}"
+                    f"accelerate launch -m train.pretrain --config {recipe.name} (or projector=FILE of another run)"
                 )
             load_projector(model, before)
         adapters = recipe.lora is not None and self.name == "stage2"
