@@ -45,11 +45,12 @@ def _meet(a: Loop, b: Loop, deep: bool) -> bool:
         return _circle_meets(first, b, slack)
     if isinstance(second, Circle):
         return _circle_meets(second, a, slack)
-    lines_a = [s for s in segments(a) if _overlap(_box(s), box_b, abs(slack))]
-    lines_b = [s for s in segments(b) if _overlap(_box(s), box_a, abs(slack))]
+    near_a = [(s, box) for s in segments(a) if _overlap(box := _box(s), box_b, abs(slack))]
+    near_b = [(s, box) for s in segments(b) if _overlap(box := _box(s), box_a, abs(slack))]
     if deep:
-        return any(_cross(s, t, -slack) for s in lines_a for t in lines_b)
-    return any(_overlap(_box(s), _box(t), slack) and _gap(s, t) <= slack for s in lines_a for t in lines_b)
+        # Segments that cross have boxes that overlap, which is quicker to tell.
+        return any(_overlap(p, q, 0.0) and _cross(s, t, -slack) for s, p in near_a for t, q in near_b)
+    return any(_overlap(p, q, slack) and _gap(s, t) <= slack for s, p in near_a for t, q in near_b)
 
 
 def _largest_radius(loop: Loop) -> float:

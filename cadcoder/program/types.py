@@ -188,14 +188,20 @@ def _flattened(c: Curve, arc_step: float) -> list[Point]:
         (cx, cy), r = c.center, c.radius
         turn = _turn(max(4, math.ceil(2 * math.pi / arc_step - 1e-9)))
         return [(cx + r * x, cy + r * y) for x, y in turn]
+    return list(_bent(c, arc_step))
+
+
+@lru_cache(maxsize=256)
+def _bent(c: Arc, arc_step: float) -> tuple[Point, ...]:
+    """Return the points of an arc but for its end; of one part they are asked for again and again."""
     found = c.circle()
     if found is None:
-        return [c.start]
+        return (c.start,)
     (cx, cy), r = found
     a0, total = c.sweep()
     n = max(2, math.ceil(abs(total) / arc_step - 1e-9))
     turns = [a0 + total * i / n for i in range(1, n)]
-    return [c.start, *((cx + r * math.cos(t), cy + r * math.sin(t)) for t in turns)]
+    return (c.start, *((cx + r * math.cos(t), cy + r * math.sin(t)) for t in turns))
 
 
 @lru_cache(maxsize=64)
