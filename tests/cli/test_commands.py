@@ -121,7 +121,7 @@ def test_a_reader_that_goes_away() -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         args = [sys.executable, "-c", code, "render", SCRIPT, "-o", "-"]
-        done = subprocess.run(args, stdout=pipe, stderr=subprocess.PIPE, timeout=60, restore_signals=False)
+        done = subprocess.run(args, stdout=pipe, stderr=subprocess.PIPE, timeout=200, restore_signals=False)
     assert done.returncode == 141
     assert done.stderr == b""
 
@@ -142,6 +142,10 @@ def test_interrupted(tmp_path: Path) -> None:
     )
     assert child.stderr is not None
     assert child.stderr.readline() == b"up\n"
+    limit = time.monotonic() + 60
+    while str(child.pid) not in subprocess.check_output(["ps", "-eo", "ppid="], text=True).split():
+        assert time.monotonic() < limit  # until it starts the executor, which a busy machine takes long for
+        time.sleep(0.1)
     time.sleep(1.5)
     start = time.monotonic()
     child.send_signal(signal.SIGINT)

@@ -20,6 +20,7 @@ from cadcoder.refine.worker import part_likeness
 from cadcoder.render.compare import observe
 from cadcoder.render.gencad import render_gencad
 
+pytestmark = pytest.mark.usefixtures("cold")
 PLATE = 'import cadquery as cq\n\nresult = cq.Workplane("XY").rect(100, 60).circle(10).extrude(12)\n'
 WRONG = 'import cadquery as cq\n\nresult = cq.Workplane("XY").rect(90, 70).circle(16).extrude(20)\n'
 RING = 'import cadquery as cq\n\nresult = cq.Workplane("XY").circle(50).circle(20).extrude(8)\n'
@@ -27,7 +28,7 @@ PICTURE = render_gencad(build(parse(PLATE)))
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
+def pool(cold: None) -> Iterator[Pool]:
     made = Pool(2)
     yield made
     made.close()

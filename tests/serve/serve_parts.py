@@ -55,7 +55,7 @@ class Server:
         for line in self.process.stderr:
             self.log.append(line.rstrip("\n"))
 
-    def wait_for(self, what: Any, name: str, seconds: float = 60) -> None:
+    def wait_for(self, what: Any, name: str, seconds: float = 200) -> None:
         limit = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < limit, f"waited for {name} in vain: {self.log}"
