@@ -65,7 +65,7 @@ def test_all_faults_are_told_at_once(tmp_path):
     for part in ("stage2.batch", "stage2.train", "precision", "text.template", "stage1.warmup", "rain", "mlflow",
                  "distributed.zero", "lora.bits", "vision.layer"):  # fmt: skip
         assert part in str(told.value)
-    assert "\n" not in str(told.value) and "10 fault(s)" in str(told.value)
+    assert "\n" not in str(told.value) and "11 fault(s)" in str(told.value)
 
 
 def test_the_command_ends_with_one_line(capsys):

@@ -126,7 +126,7 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
 
     on_cpu = not torch.cuda.is_available()
     if on_cpu and deep:
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        _without_compiler()
     mixed = {"fp32": "no"}.get(precision, precision)
     accelerator = Accelerator(cpu=True if on_cpu and not deep else None, mixed_precision=mixed)
     world = place()
@@ -146,6 +146,16 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
     if wanted.precision not in (None, mixed):
         raise ConfigError(f"{said} asked for mixed precision {wanted.precision}, the recipe for precision={precision}: give the launcher --mixed_precision {mixed}")
     return accelerator, world
+
+
+def _without_compiler() -> None:
+    """Let DeepSpeed talk through gloo on CPUs: the shared-memory kernel that it would compile needs g++, takes a
+    minute, and leaves a lock behind that later runs wait for without end where the compilation is interrupted.
+    """
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def place() -> World:
@@ -188,8 +198,12 @@ def check(wanted: Asked, world: World, engine: Any) -> dict[str, Any]:
     return facts
 
 
-def check_disjoint(index: list[int], repeats: bool) -> None:
-    """Compare the samples of a step over all ranks, once.
+def check_disjoint(index: list[int], repeats: bool) -> list[list[int]]:
+    """Compare the samples of a step over all ranks, once; return them, rank by rank.
+
+    Args:
+        index: this rank's samples.
+        repeats: whether the set is smaller than a batch, so that samples must repeat.
 
     Raises:
         ConfigError: if two ranks have the same samples.
@@ -197,11 +211,10 @@ def check_disjoint(index: list[int], repeats: bool) -> None:
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return
+        return [index]
     every: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(every, index)
-    if repeats:
-        return  # the set is smaller than a batch
     flat = [i for part in every for i in part]
-    if len(set(flat)) != len(flat):
+    if len(set(flat)) != len(flat) and not repeats:
         raise ConfigError("two processes drew the same samples: the launcher's ranks are not in force")
+    return every

@@ -144,6 +144,7 @@ class StageRun:
         self.rates = [(g["lr"], g) for g in self.optimizer.param_groups]
         self.facts = distribution.check(self.wanted, self.world, self.engine)
         self.facts["accumulation"] = self.accumulation
+        self.first_samples: list[list[int]] = []
 
     def _groups(self, wrapper: Any) -> list[dict[str, Any]]:
         """Return the trained parameters, matrices with weight decay, the projector at its own rate."""
@@ -222,7 +223,8 @@ class StageRun:
                 group = [next(batches) for _ in range(self.accumulation)]
                 if progress.step == first:
                     repeats = len(self.split.train) < stage.batch
-                    distribution.check_disjoint([i for b in group for i in b["index"]], repeats)
+                    drawn = distribution.check_disjoint([i for b in group for i in b["index"]], repeats)
+                    self.first_samples = drawn
                 loss, norm = self._step(group, progress)
                 watch.step(group, loss, norm)
                 if progress.step % recipe.eval_steps == 0 or progress.step == self.steps:
@@ -330,6 +332,7 @@ class StageRun:
             "held_out": len(self.split.held),
             "steps": self.steps,
             "force": self.facts,
+            "first_samples": self.first_samples,
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",
         }
         if self.name == "stage1":
