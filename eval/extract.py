@@ -37,12 +37,11 @@ def extract(text: str) -> str | None:
     inside = _from_json(text)
     if inside is not None:
         text = inside
+    fenced = _FENCE.findall(text)
     blocks = [
-        textwrap.dedent(body).strip("\n")
-        for _, word, body in _FENCE.findall(text)
-        if word.lower() not in _OTHER and body.strip()
+        textwrap.dedent(body).strip("\n") for _, word, body in fenced if word.lower() not in _OTHER and body.strip()
     ]
-    if not blocks and "```" in text:
+    if not fenced and "```" in text:
         blocks = [body.strip() for body in _INLINE.findall(text) if body.strip()]
     if blocks:
         return _from_blocks(blocks) + "\n"
@@ -57,6 +56,20 @@ def is_whole(code: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def is_cut(text: str, code: str) -> bool:
+    """Return whether an answer that reached its longest length was cut off inside its script.
+
+    It was not where the fence after the script was reached, or what follows the script is prose.
+    """
+    if not is_whole(code) or not _ends(code):
+        return True
+    fences = re.findall(r"^[ \t]*(?:`{3,}|~{3,})", text, re.MULTILINE)
+    if fences:
+        return len(fences) % 2 == 1
+    after = text.rstrip().rpartition(code.rstrip())[2].strip()
+    return bool(re.match(r"[\w.]+\s*(?:=|\()|[.#)\]]", after))
 
 
 def _from_blocks(blocks: list[str]) -> str:

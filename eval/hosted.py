@@ -14,7 +14,7 @@ from cadcoder.errors import CadCoderError, ConfigError
 from eval.answers import NO_SCRIPT, Answer, Means
 from eval.calls import Caller, Stopped
 from eval.client import Fault, Message, Request
-from eval.extract import extract, is_whole
+from eval.extract import extract, is_cut
 from eval.money import MAX_TOKENS, OverBudget
 from eval.prompting import Prompt
 from eval.suites import Item
@@ -230,7 +230,7 @@ def read_reply(text: str, finish: str) -> _Said:
         cut = finish == "length"
         return _Said(text, None, "truncated" if cut else "empty", NO_SCRIPT["truncated" if cut else "empty"])
     code = extract(text)
-    if finish == "length" and (code is None or not is_whole(code)):
+    if finish == "length" and (code is None or is_cut(text, code)):
         return _Said(text, None, "truncated", NO_SCRIPT["truncated"])
     if code is None:
         said = " ".join(text.split())[:200]

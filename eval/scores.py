@@ -32,7 +32,7 @@ VERSION = 1
 #: Edges count as rounded if at least this share of their length is no longer sharp, and the part is still the part:
 #: its IoU with the part before is at least this.
 ROUNDED, STILL = 0.9, 0.6
-#: True parts held at once.
+#: True parts and outcomes held at once.
 HELD = 64
 
 
@@ -94,6 +94,7 @@ class Scorer:
         """
         self.suite, self.executor, self.meshes, self.protocol = suite, executor, meshes, protocol
         self._lock = threading.Lock()
+        self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
         self._truths: OrderedDict[tuple[Path, str | None], tuple[Truth | str, dict[str, Any]]] = OrderedDict()
 
     def row(self, item: Item, known: Mapping[str, Any], answer: Answer) -> Row:
@@ -116,7 +117,7 @@ class Scorer:
             return row | _none(OURS, truth, answer)
         if answer.code is None or answer.outcome:
             return row | _none(answer.outcome or "no_code", answer.message, answer)
-        outcome = self.executor.run(answer.code, exports=())
+        outcome = self._run(answer.code)
         found = measured(outcome, truth, answer.code)
         if self.suite.measure == "rounded":
             found = self._rounded(answer, outcome, found)
@@ -132,7 +133,7 @@ class Scorer:
 
     def _rounded(self, answer: Answer, outcome: Outcome, found: Row) -> Row:
         """Add whether the edges of the first turn's part are rounded in the last one's."""
-        before = self.executor.run(answer.first or "", exports=())
+        before = self._run(answer.first or "")
         if not before.ok or before.vertices is None or before.faces is None:
             return found | {
                 "outcome": before.status if before.status != "ok" else OURS,
@@ -151,6 +152,20 @@ class Scorer:
         metrics = found["metrics"] | {"rounded_share": share, "iou_before": kept}
         metrics["rounded"] = None if share is None else float(share >= ROUNDED and kept >= STILL)
         return found | {"metrics": metrics}
+
+    def _run(self, code: str) -> Outcome:
+        """Run a script; equal scripts of a run are run once, unless the fault was ours."""
+        with self._lock:
+            if code in self._outcomes:
+                self._outcomes.move_to_end(code)
+                return self._outcomes[code]
+        outcome = self.executor.run(code, exports=())
+        if outcome.status != OURS:
+            with self._lock:
+                self._outcomes[code] = outcome
+                if len(self._outcomes) > HELD:
+                    self._outcomes.popitem(last=False)
+        return outcome
 
     def _truth(self, item: Item) -> tuple[Truth | str, dict[str, Any]]:
         """Return the true part, or why it cannot be read; and what rows say of it."""

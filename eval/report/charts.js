@@ -19,14 +19,21 @@ function svg(width, height, draw) {
 const short = (text, most = 24) => text.length > most ? text.slice(0, most - 1) + "\u2026" : text;
 const f3 = value => value === null || value === undefined ? "-" : value.toFixed(3);
 
+// The round number that is nearest above.
+function nice(value) {
+  const ten = 10 ** Math.floor(Math.log10(value));
+  return ten * [1, 2, 2.5, 5, 10].find(n => n * ten >= value * 0.999);
+}
+
 // Horizontal bars: rows of {name, value, low, high, colour, says}, from 0 to most.
 function bars(rows, most, form = f3) {
   const height = 24 * rows.length + 26, left = 150, width = 420, room = width - left - 52;
   return svg(width, height, add => {
-    for (let i = 0; i <= 4; i++) {
-      const x = left + room * i / 4;
+    const step = nice(most / 4);
+    for (let at = 0; at <= most * 1.0001; at += step) {
+      const x = left + room * at / most;
       add("line", { x1: x, x2: x, y1: 4, y2: height - 20, class: "axis" });
-      add("text", { x, y: height - 6, "text-anchor": "middle", class: "soft" }, most * i / 4 >= 100 ? Math.round(most * i / 4) : +(most * i / 4).toPrecision(2));
+      add("text", { x, y: height - 6, "text-anchor": "middle", class: "soft" }, +at.toPrecision(3));
     }
     rows.forEach((row, i) => {
       const y = 6 + 24 * i, w = room * Math.min(1, row.value / most || 0);

@@ -28,6 +28,7 @@ function fill(table, heads, rows, texts = []) {
     };
     cell.addEventListener("click", sort);
     cell.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
+    if (texts.includes(column)) cell.className = "text";
     top.append(cell);
   });
   for (const row of rows) {
@@ -53,9 +54,11 @@ const groups = data.complexity.flatMap(g => scored.filter(n => g.models[n]).map(
 place("complexity").append(groups.length ? bars(groups, 1) : make("p", "The true parts' faces are not known.", "quiet"));
 const times = names.map(n => ({ name: n, value: data.models[n].seconds_part, colour: colour(n) })), costs = names.map(n => ({ name: n, value: data.models[n].cost_part || 0, colour: colour(n) }));
 place("prices").append(make("p", "seconds a part", "quiet"), bars(times, Math.max(0.01, ...times.map(t => t.value)) * 1.05, v => v < 0.005 ? "0" : v.toPrecision(2)));
-place("prices").append(make("p", "dollars a part", "quiet"), bars(costs, Math.max(1e-5, ...costs.map(c => c.value)) * 1.05, v => v ? "$" + v.toPrecision(2) : "0"));
+const dearest = Math.max(...costs.map(c => c.value));
+if (dearest) place("prices").append(make("p", "dollars a part", "quiet"), bars(costs, dearest * 1.05, v => v ? "$" + v.toPrecision(2) : "0"));
+else place("prices").append(make("p", "No model cost anything.", "quiet"));
 const outcomes = names.flatMap(n => Object.entries(data.models[n].outcomes).map(([what, count], i) => ({ name: i ? what.replace(/_/g, " ") : `${short(n, 14)}: ${what.replace(/_/g, " ")}`, value: count, colour: colour(n), says: `${n}: ${count} ${what}` })));
-place("outcomes").append(bars(outcomes, Math.max(1, ...outcomes.map(o => o.value)), v => String(v)));
+place("outcomes").append(bars(outcomes, Math.max(4, ...outcomes.map(o => o.value)), v => String(v)));
 
 const option = (select, value, text) => { const node = make("option", text); node.value = value; select.append(node); };
 for (const n of names) { option(place("first"), n, n); option(place("second"), n, n); }
