@@ -80,7 +80,7 @@ def write_recipe(tiny: Path, out: Path) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe_file():
     """Return the function that writes a recipe."""
     return write_recipe

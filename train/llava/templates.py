@@ -26,7 +26,7 @@ CHATML = (
 #: For a base model: the picture, a line, the answer.
 PLAIN = (
     "{{ bos_token }}{% for message in messages %}" + _USER + "{% if message['role'] == 'assistant' %}"
-    "{{ eos_token }}{% else %}\n{% endif %}{% endfor %}"
+    "{{ eos_token }}{% else %}{{ '\\n' }}{% endif %}{% endfor %}"
 )
 
 #: By the name that a recipe gives.
