@@ -66,7 +66,9 @@ def train(args: argparse.Namespace) -> None:
         **common(args), num_generations=args.group, max_completion_length=args.max_tokens, temperature=1.0, top_p=0.95
     )
     with Reward(valid=0.1, workers=args.workers) as reward:
-        trainer = GRPOTrainer(model=model, reward_funcs=reward, args=config, train_dataset=rows, processing_class=processor)
+        trainer = GRPOTrainer(
+            model=model, reward_funcs=reward, args=config, train_dataset=rows, processing_class=processor
+        )
         trainer.train()
     say(f"grpo: the model is in {leave(trainer, processor, card, args.out, 'grpo')}")
 

@@ -39,7 +39,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         count = write_pairs(
-            args.model, args.data, args.out, args.count, args.candidates, args.margin, args.max_tokens, args.workers, args.seed
+            args.model,
+            args.data,
+            args.out,
+            args.count,
+            args.candidates,
+            args.margin,
+            args.max_tokens,
+            args.workers,
+            args.seed,
         )
     except CadCoderError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -38,10 +38,10 @@ def samples(tiny):
 
 def _chat(kind, template):
     """A processor of the tiny model's kind with another template and a tokenizer that knows its tokens."""
-    from train.llava.backbones import make_processor
     from transformers import CLIPVisionConfig, LlavaConfig
 
     from cadcoder.model.tokenizer import train_tokenizer
+    from train.llava.backbones import make_processor
 
     tokenizer = train_tokenizer(["USER: ASSISTANT: user assistant import cadquery"] * 3, 1100)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]}, False)

@@ -18,7 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_deepspeed = pytest.mark.skipif(
-    importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed (pip install 'cadcoder[deepspeed]')"
+    importlib.util.find_spec("deepspeed") is None,
+    reason="deepspeed is not installed (pip install 'cadcoder[deepspeed]')",
 )
 
 
@@ -35,7 +36,9 @@ def _command(recipe: Path, zero: int) -> list[str]:
 def _start(recipe: Path, zero: int, log: Path) -> subprocess.Popen:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     with log.open("w") as out:
-        return subprocess.Popen(_command(recipe, zero), cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True)
+        return subprocess.Popen(
+            _command(recipe, zero), cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True
+        )
 
 
 def _finish(process: subprocess.Popen, log: Path) -> None:
@@ -55,7 +58,7 @@ def alone(tiny, tmp_path_factory, recipe_file):
     from train.llava.run import StageRun
 
     out = tmp_path_factory.mktemp("alone")
-    StageRun(load(str(recipe_file(tiny, out)))  , "stage2").run()
+    StageRun(load(str(recipe_file(tiny, out))), "stage2").run()
     return out
 
 
@@ -122,14 +125,18 @@ def test_the_checkpoint_loads_and_generates(two, tiny):
         processor = LlavaProcessor.from_pretrained(folder)
         content = [{"type": "image"}, {"type": "text", "text": "CadQuery:"}]
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        batch = processor(images=Image.new("RGB", (32, 32), "white"), text=text, return_tensors="pt", add_special_tokens=False)
+        batch = processor(
+            images=Image.new("RGB", (32, 32), "white"), text=text, return_tensors="pt", add_special_tokens=False
+        )
         ids = model.generate(**batch, max_new_tokens=20, do_sample=False)[0, batch["input_ids"].shape[1] :]
         assert processor.decode(ids).startswith("import cadquery as cq")
         state[zero] = model.state_dict()
     for name, value in state[2].items():
         assert torch.allclose(value, state[3][name], atol=1e-4), name
     before = LlavaForConditionalGeneration.from_pretrained(tiny / "llava").state_dict()
-    assert not torch.equal(before["model.language_model.embed_tokens.weight"], state[3]["model.language_model.embed_tokens.weight"])
+    assert not torch.equal(
+        before["model.language_model.embed_tokens.weight"], state[3]["model.language_model.embed_tokens.weight"]
+    )
     assert Model.load(two[2] / "stage2" / "best", device="cpu").card.framing.crop
 
 

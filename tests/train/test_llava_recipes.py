@@ -22,7 +22,13 @@ def _in_the_repository(monkeypatch):
 
 
 def test_the_recipes_are_there():
-    bases = ("cad-coder-13b", "cad-coder-qwen2.5-14b", "cad-coder-qwen2.5-14b-lowlr", "qwen2.5-coder-1.5b", "smollm2-135m")
+    bases = (
+        "cad-coder-13b",
+        "cad-coder-qwen2.5-14b",
+        "cad-coder-qwen2.5-14b-lowlr",
+        "qwen2.5-coder-1.5b",
+        "smollm2-135m",
+    )
     assert set(NAMES) == {f"{b}{form}" for b in bases for form in ("", "-lora", "-qlora")} | {"finetune-default"}
 
 
@@ -110,7 +116,9 @@ def test_the_launchers_command_line_is_read():
 
     found = asked(Distributed(), ["--config_file", "train/configs/accelerate/zero3.yaml", "-m", "train.finetune"])
     assert (found.processes, found.zero, found.offload, found.precision) == (4, 3, False, "bf16")
-    found = asked(Distributed(), ["--config_file", "train/configs/accelerate/zero2_offload.yaml", "--num_processes", "8", "x"])
+    found = asked(
+        Distributed(), ["--config_file", "train/configs/accelerate/zero2_offload.yaml", "--num_processes", "8", "x"]
+    )
     assert (found.processes, found.zero, found.offload) == (8, 2, True)
     found = asked(Distributed(zero=3), ["--cpu", "--num_processes", "2", "-m", "train.finetune"])
     assert (found.processes, found.zero) == (2, 3)

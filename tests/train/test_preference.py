@@ -21,7 +21,9 @@ def pairs(tiny, tmp_path_factory):
     from train.pairs import write_pairs
 
     out = tmp_path_factory.mktemp("pairs")
-    count = write_pairs("default", str(tiny / "data"), out, 3, candidates=4, margin=0.01, max_tokens=60, workers=1, seed=1)
+    count = write_pairs(
+        "default", str(tiny / "data"), out, 3, candidates=4, margin=0.01, max_tokens=60, workers=1, seed=1
+    )
     assert count >= 1
     return out
 
@@ -78,7 +80,10 @@ def test_two_steps_of_grpo(tiny, tmp_path, capsys):
     from train.grpo import main
 
     argv = ["--data", str(tiny / "data"), "--out", str(tmp_path), "--steps", "2", "--lr", "1e-5", "--workers", "1"]
-    assert main([*argv, "--batch", "3", "--group", "2"]) == 2 and "--batch: 3 must be a multiple" in capsys.readouterr().err
+    assert (
+        main([*argv, "--batch", "3", "--group", "2"]) == 2
+        and "--batch: 3 must be a multiple" in capsys.readouterr().err
+    )
     assert main([*argv, "--batch", "2", "--group", "2", "--max-tokens", "60"]) == 0
     steps = [r for r in _history(tmp_path, "grpo") if "reward" in r]
     assert len(steps) == 2 and all(0 <= r["reward"] <= 1 for r in steps)

@@ -49,7 +49,7 @@ def config_of(part: Vision | Text, name: str, missing: list[str]) -> Any:
     Raises:
         ConfigError: if none of them has it.
     """
-    from transformers import AutoConfig, CONFIG_MAPPING
+    from transformers import CONFIG_MAPPING, AutoConfig
 
     more = {"gguf_file": part.gguf} if isinstance(part, Text) and part.gguf else {}
     if is_local(part.path):
@@ -65,8 +65,8 @@ def config_of(part: Vision | Text, name: str, missing: list[str]) -> Any:
         missing.append(f"{name}: {part.path} is no folder here and not in the Hugging Face cache")
     if part.config is None:
         raise ConfigError(
-            f"{name}.path: {part.path} is no folder here and not in the Hugging Face cache; give {name}.path=FOLDER, or "
-            f"its sizes as {name}.config for --dry-run"
+            f"{name}.path: {part.path} is no folder here and not in the Hugging Face cache; give {name}.path=FOLDER, "
+            f"or its sizes as {name}.config for --dry-run"
         )
     sizes = dict(part.config)
     kind = str(sizes.pop("model_type", "llama" if name == "text" else "clip_vision_model"))

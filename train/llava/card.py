@@ -39,9 +39,7 @@ def write_cards(recipe: LlavaRecipe, prompt: str, folder: Path, processor: Any, 
     (folder / "README.md").write_text(model_card(recipe, prompt, stages, training, config))
 
 
-def model_card(
-    recipe: LlavaRecipe, prompt: str, stages: dict[str, Any], training: dict[str, Any], config: Any
-) -> str:
+def model_card(recipe: LlavaRecipe, prompt: str, stages: dict[str, Any], training: dict[str, Any], config: Any) -> str:
     """Return the model card of a run, as Markdown with the Hub's header."""
     text, tower = config.text_config, config.vision_config
     base = recipe.start or recipe.text.path
@@ -55,17 +53,17 @@ def model_card(
         "",
         f"# {recipe.name}",
         "",
-        f"Pictures of parts to CadQuery scripts. Trained by cadcoder's recipe `{recipe.name}`, seed {recipe.seed}, commit "
-        f"`{training['commit']}`, with " + ", ".join(f"{k} {v}" for k, v in training["versions"].items()) + ".",
+        f"Pictures of parts to CadQuery scripts. Trained by cadcoder's recipe `{recipe.name}`, seed {recipe.seed}, "
+        f"commit `{training['commit']}`, with " + ", ".join(f"{k} {v}" for k, v in training["versions"].items()) + ".",
         "",
         f"- Language model: `{base}` ({text.model_type}, {text.num_hidden_layers} layers of width {text.hidden_size}"
         + (f"; LoRA of rank {recipe.lora.rank}, {recipe.lora.bits} bits, merged)" if recipe.lora else ")"),
-        f"- Vision tower: `{recipe.start or recipe.vision.path}` ({tower.model_type}, {tower.num_hidden_layers} layers of "
-        f"width {tower.hidden_size}, {tower.image_size} pixels in patches of {tower.patch_size}; hidden state "
+        f"- Vision tower: `{recipe.start or recipe.vision.path}` ({tower.model_type}, {tower.num_hidden_layers} layers "
+        f"of width {tower.hidden_size}, {tower.image_size} pixels in patches of {tower.patch_size}; hidden state "
         f"{config.vision_feature_layer}; {config.image_seq_length} tokens a picture)",
         f"- Prompt: `{prompt}`",
         "",
-        "| stage | trained | data | samples seen | steps of | peak rate | dropped | held-out loss, best | minutes | on |",
+        "| stage | trained | data | samples seen | steps of | rate | dropped | best held-out loss | minutes | on |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for name, done in stages.items():

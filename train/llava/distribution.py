@@ -144,13 +144,18 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
         has = "is" if running else "is not"
         raise ConfigError(f"{said} asked for ZeRO stage {wanted.zero} and DeepSpeed {has} in force")
     if wanted.precision not in (None, mixed):
-        raise ConfigError(f"{said} asked for mixed precision {wanted.precision}, the recipe for precision={precision}: give the launcher --mixed_precision {mixed}")
+        raise ConfigError(
+            f"{said} asked for mixed precision {wanted.precision}, the recipe for "
+            f"precision={precision}: give the launcher --mixed_precision {mixed}"
+        )
     return accelerator, world
 
 
 def _without_compiler() -> None:
-    """Let DeepSpeed talk through gloo on CPUs: the shared-memory kernel that it would compile needs g++, takes a
-    minute, and leaves a lock behind that later runs wait for without end where the compilation is interrupted.
+    """Let DeepSpeed talk through gloo on CPUs.
+
+    The shared-memory kernel that it would compile needs g++ and takes a minute; interrupted, it leaves a lock behind
+    that later runs wait for without end.
     """
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import deepspeed

@@ -17,7 +17,13 @@ from train.llava.weights import PROJECTOR
 
 GIB = 2**30
 #: Ways to share a run out: name, ZeRO stage, whether the CPU's memory is used.
-WAYS = (("DDP", 0, False), ("ZeRO-2", 2, False), ("ZeRO-2, offload", 2, True), ("ZeRO-3", 3, False), ("ZeRO-3, offload", 3, True))
+WAYS = (
+    ("DDP", 0, False),
+    ("ZeRO-2", 2, False),
+    ("ZeRO-2, offload", 2, True),
+    ("ZeRO-3", 3, False),
+    ("ZeRO-3, offload", 3, True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,12 @@ def activations(config: Any, stage: Stage, tokens: int, answers: int) -> float:
     body = at_once * (2 * layers + 34) if stage.checkpointing else at_once * 34 * layers
     tower = config.vision_config
     patches = (tower.image_size // tower.patch_size) ** 2
-    seen = stage.micro * patches * tower.hidden_size * (34 if "vision" not in stage.train else 34 * tower.num_hidden_layers)
+    seen = (
+        stage.micro
+        * patches
+        * tower.hidden_size
+        * (34 if "vision" not in stage.train else 34 * tower.num_hidden_layers)
+    )
     return float(body + seen + stage.micro * answers * text.vocab_size * (2 + 4 + 4))
 
 
@@ -123,7 +134,12 @@ def deepspeed_says(counts: Counts, zero: int, offload: bool, gpus: int) -> float
     from deepspeed.runtime.zero.stage3 import estimate_zero3_model_states_mem_needs as three
 
     found = three(
-        counts.whole, counts.largest, num_gpus_per_node=gpus, num_nodes=1, cpu_offload=offload, cpu_offload_params=offload
+        counts.whole,
+        counts.largest,
+        num_gpus_per_node=gpus,
+        num_nodes=1,
+        cpu_offload=offload,
+        cpu_offload_params=offload,
     )
     return float(found[1])
 
@@ -176,7 +192,8 @@ def _data_lines(recipe: LlavaRecipe, name: str, config: Any, world: int, missing
     if stage.batch % part:
         missing.append(f"{name}.batch: {stage.batch} is no multiple of {name}.micro ({stage.micro}) x {world} GPU(s)")
     lines.append(
-        f"  a step: {stage.batch} samples = {world} GPU(s) x {stage.micro} at a time x {max(1, stage.batch // part)} accumulated"
+        f"  a step: {stage.batch} samples = {world} GPU(s) x {stage.micro} at a time x {max(1, stage.batch // part)} "
+        "accumulated"
     )
     if samples is None:
         return [*lines, f"  steps: unknown without the samples; set {name}.data.samples"]
@@ -198,8 +215,8 @@ def _data_lines(recipe: LlavaRecipe, name: str, config: Any, world: int, missing
 def _memory_lines(config: Any, stage: Stage, counts: Counts, tokens: int, answers: int, world: int) -> list[str]:
     active = activations(config, stage, tokens, answers)
     lines = [
-        f"  memory a GPU in GiB, {world} GPU(s); activations about {active / GIB:.1f} ({stage.micro} samples of {tokens:,} "
-        f"tokens{', computed again' if stage.checkpointing else ''})",
+        f"  memory a GPU in GiB, {world} GPU(s); activations about {active / GIB:.1f} ({stage.micro} samples of "
+        f"{tokens:,} tokens{', computed again' if stage.checkpointing else ''})",
         f"  {'':<18}{'states':>10}{'with activations':>18}{'DeepSpeed says*':>18}",
     ]
     for title, zero, offload in WAYS:
@@ -210,7 +227,10 @@ def _memory_lines(config: Any, stage: Stage, counts: Counts, tokens: int, answer
         says = deepspeed_says(counts, zero, offload, world)
         said = f"{says / GIB:18.1f}" if says is not None else f"{'-':>18}"
         lines.append(f"  {title:<18}{own / GIB:10.1f}{(own + active) / GIB:18.1f}{said}")
-    return [*lines, "  * its estimators count every parameter as trained, in fp32 or fp16 with Adam, without activations"]
+    return [
+        *lines,
+        "  * its estimators count every parameter as trained, in fp32 or fp16 with Adam, without activations",
+    ]
 
 
 def _missing(recipe: LlavaRecipe, name: str, wanted: Asked) -> list[str]:

@@ -192,7 +192,7 @@ class Collate:
         self.pad, self.multiple = pad, multiple
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return ``input_ids`` and ``labels`` (batch, length), ``pixel_values`` (pictures, 3, s, s) or None, ``index``."""
+        """Return ``input_ids``, ``labels`` (batch, length), ``pixel_values`` (pictures, 3, s, s) or None, ``index``."""
         longest = max(len(s["ids"]) for s in samples)
         longest = -(-longest // self.multiple) * self.multiple
         ids = torch.full((len(samples), longest), self.pad, dtype=torch.long)

@@ -299,7 +299,14 @@ class StageRun:
             deep = zero_of(self.engine) == 3
             with self.accelerator.autocast():
                 row |= measure.scripts(
-                    llava, self.reader, held, self.recipe.eval_scripts, self.recipe.eval_tokens, self.world, self.device, deep
+                    llava,
+                    self.reader,
+                    held,
+                    self.recipe.eval_scripts,
+                    self.recipe.eval_tokens,
+                    self.world,
+                    self.device,
+                    deep,
                 )
             self.engine.train()
         better = row["held_out_loss"] < progress.best

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _USER = (
-    "{% for p in message['content'] if message['content'] is not string and p['type'] == 'image' %}<image>\n{% endfor %}"
+    "{% for p in message['content'] if message['content'] is not string and p['type'] == 'image' %}"
+    "<image>\n{% endfor %}"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     "{% for p in message['content'] if p['type'] == 'text' %}{{ p['text'] }}{% endfor %}{% endif %}"
 )
@@ -11,8 +12,11 @@ _USER = (
 #: Vicuna 1.1 as LLaVA 1.5 uses it (Liu et al., arXiv 2310.03744; conversation ``vicuna_v1``).
 VICUNA = (
     "{{ bos_token }}{% if messages[0]['role'] != 'system' %}A chat between a curious user and an artificial "
-    "intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions.{% endif %}"
-    "{% for message in messages %}{% if message['role'] == 'system' %}" + _USER + "{% elif message['role'] == 'user' %} "
+    "intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
+    "{% endif %}"
+    "{% for message in messages %}{% if message['role'] == 'system' %}"
+    + _USER
+    + "{% elif message['role'] == 'user' %} "
     "USER: " + _USER + "{% else %} ASSISTANT: " + _USER + "{{ eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
 )

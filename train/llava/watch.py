@@ -44,13 +44,17 @@ class Watch:
 
         kept = []
         if self.file.exists():  # rows after the checkpoint belong to steps that are taken again
-            kept = [r for r in self.file.read_text().splitlines() if r.endswith("}") and json.loads(r)["step"] <= p.step]
+            kept = [
+                r for r in self.file.read_text().splitlines() if r.endswith("}") and json.loads(r)["step"] <= p.step
+            ]
         partial = self.file.with_suffix(".partial")
         partial.write_text("".join(f"{row}\n" for row in kept))
         os.replace(partial, self.file)
         self._writer = SummaryWriter(str(run.folder / "log"), purge_step=p.step if p.step else None)
         self._open_trackers()
-        trained = sum(q.ds_numel if hasattr(q, "ds_numel") else q.numel() for q in run.engine.parameters() if q.requires_grad)
+        trained = sum(
+            q.ds_numel if hasattr(q, "ds_numel") else q.numel() for q in run.engine.parameters() if q.requires_grad
+        )
         force = ", ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in run.facts.items())
         say(f"{run.name}: in force: {force}")
         say(
@@ -79,7 +83,12 @@ class Watch:
         self._since[0] += tokens
         self._since[1] += self.price.of(tokens, squares, answers, pictures)
         p.seconds = self._before + time.monotonic() - self._started
-        row: dict[str, Any] = {"step": p.step, "loss": loss, "gradient_norm": norm, "rate": run.stage.lr * run.factor(p.step - 1)}
+        row: dict[str, Any] = {
+            "step": p.step,
+            "loss": loss,
+            "gradient_norm": norm,
+            "rate": run.stage.lr * run.factor(p.step - 1),
+        }
         if p.step % run.recipe.log_steps == 0 or p.step == self._step0 + 1 or p.step == run.steps:
             row |= self._speed(row)
         if not self.first:
@@ -103,8 +112,8 @@ class Watch:
         left = (now - self._started) / max(1, p.step - self._step0) * (run.steps - p.step)
         if self.first:
             say(
-                f"{run.name}: {100 * p.step / run.steps:5.1f} %  step {p.step:,}/{run.steps:,}  loss {row['loss']:.4f}  "
-                f"rate {row['rate']:.1e}  {speed:,.0f} tokens/s  MFU {100 * mfu:.1f} %  {clock(left)} left"
+                f"{run.name}: {100 * p.step / run.steps:5.1f} %  step {p.step:,}/{run.steps:,}  "
+                f"loss {row['loss']:.4f}  rate {row['rate']:.1e}  {speed:,.0f} tokens/s  MFU {100 * mfu:.1f} %  {clock(left)} left"
             )
         return {"tokens_per_second": speed, "mfu": mfu}
 

@@ -135,7 +135,7 @@ def save_model(engine: Any, recipe: LlavaRecipe, processor: Any, folder: Path, f
 
 
 def _plain(module: Any) -> Any:
-    """Return a LLaVA without memory, whose ``save_pretrained`` names and splits a given state as stock files have it."""
+    """Return a LLaVA without memory, whose ``save_pretrained`` writes a given state as stock files have it."""
     import copy
 
     from train.llava.backbones import check_tied, empty
@@ -155,7 +155,9 @@ def _whole_language(recipe: LlavaRecipe) -> dict[str, torch.Tensor]:
     from train.llava.backbones import load_language
 
     model = load_language(recipe.text, torch.bfloat16, "eager", False)
-    found = {k.replace("model.", "model.language_model.", 1): v for k, v in model.model.state_dict(prefix="model.").items()}
+    found = {
+        k.replace("model.", "model.language_model.", 1): v for k, v in model.model.state_dict(prefix="model.").items()
+    }
     return found
 
 
