@@ -12,16 +12,19 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cadcoder.errors import InputError
 from eval.cache import Cache
-from eval.client import Client, Fault, Reply, Request
+from eval.client import Client, Fault, Reply, Request, record
 from eval.money import MAX_TOKENS, Budget, Price, price_of, tokens_of
 from eval.specs import Spec
+
+if TYPE_CHECKING:
+    from eval.teller import Teller
 
 #: First wait before a call is tried again, the longest one, and the longest that a provider may ask for (seconds).
 FIRST_WAIT, LONGEST_WAIT, LONGEST_ASKED = 1.0, 60.0, 900.0
@@ -57,8 +60,11 @@ class Ledger:
         self._file.close()
 
 
-def read_ledger(path: Path) -> dict[str, int]:
-    """Return how many calls were ``asked``, ``answered``, ``failed`` and ``lost`` (in flight when a run was killed)."""
+def read_ledger(path: Path, cache: Cache | None = None) -> dict[str, int]:
+    """Return how many calls were ``asked``, ``answered``, ``failed`` and ``lost``.
+
+    Lost are those that were in flight when a run was killed, and whose answer is not in the cache either.
+    """
     counts = dict.fromkeys(("asked", "answered", "failed", "lost"), 0)
     open_calls: set[str] = set()
     if not path.exists():
@@ -72,7 +78,7 @@ def read_ledger(path: Path) -> dict[str, int]:
         if event in counts:
             counts[event] += 1
             (open_calls.add if event == "asked" else open_calls.discard)(call)
-    counts["lost"] = len(open_calls)
+    counts["lost"] = sum(cache is None or cache.get(call.split(".")[0]) is None for call in open_calls)
     return counts
 
 
@@ -134,7 +140,13 @@ class Caller:
     """Puts a model's questions; safe to use from several threads."""
 
     def __init__(
-        self, spec: Spec, client: Callable[[], Client], cache: Cache, budget: Budget, ledger: Ledger, seed: int = 0
+        self,
+        spec: Spec,
+        client: Callable[[], Client | Teller],
+        cache: Cache,
+        budget: Budget,
+        ledger: Ledger,
+        seed: int = 0,
     ) -> None:
         """Take the means; the client is opened with the first call that the cache cannot answer."""
         self.spec, self.cache, self.budget, self.ledger = spec, cache, budget, ledger
@@ -148,7 +160,7 @@ class Caller:
         self.ended: Fault | None = None
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Client | Teller:
         """The client, opened on first use."""
         with self._lock:
             if self._client is None:
@@ -202,22 +214,13 @@ class Caller:
         client = self.client
         self.ledger.write(event="asked", call=call, model=self.spec.label)
         try:
-            reply = client.ask(request)
+            reply = client.ask(request, attempt)
         except Fault as fault:
             self.ledger.write(event="failed", call=call, kind=fault.kind, status=fault.status, message=str(fault))
             raise
         cost = self.price.of(reply.tokens_in, reply.tokens_out)
-        self.cache.put(
-            key,
-            {
-                "key": key,
-                "request": request.to_json(),
-                "reply": asdict(reply),
-                "cost": None if cost is None else str(cost),
-                "tries": attempt,
-                "time": round(time.time(), 3),
-            },
-        )
+        if not client.keeps:
+            self.cache.put(key, record(request, reply, cost, attempt))
         spent = None if cost is None else str(cost)
         self.ledger.write(event="answered", call=call, cost=spent, tokens=[reply.tokens_in, reply.tokens_out])
         return reply, cost

@@ -13,7 +13,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from cadcoder.errors import ConfigError, MissingDependency
@@ -129,6 +130,9 @@ class Fault(Exception):
 class Client:
     """Calls one model; safe to use from several threads. Close it at the end."""
 
+    #: Whoever calls must keep the answer.
+    keeps = False
+
     def __init__(self, spec: Spec) -> None:
         """Take the key from the environment and prepare the connection.
 
@@ -205,7 +209,7 @@ class Client:
         """What the provider calls the model."""
         return str(self._model.model_name)
 
-    def ask(self, request: Request) -> Reply:
+    def ask(self, request: Request, attempt: int = 1) -> Reply:
         """Put one question and return the answer.
 
         Raises:
@@ -285,6 +289,18 @@ class Client:
         if self._close is not None:
             self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def record(request: Request, reply: Reply, cost: Decimal | None, tries: int) -> dict[str, Any]:
+    """Return what is kept of an answer."""
+    return {
+        "key": request.key,
+        "request": request.to_json(),
+        "reply": asdict(reply),
+        "cost": None if cost is None else str(cost),
+        "tries": tries,
+        "time": round(time.time(), 3),
+    }
 
 
 def scrub(text: str, key: str) -> str:

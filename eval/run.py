@@ -19,7 +19,6 @@ from eval.answers import Answerer
 from eval.baselines import Box, Nearest
 from eval.cache import Cache
 from eval.calls import Caller, Ledger, read_ledger
-from eval.client import Client
 from eval.hosted import Hosted
 from eval.money import Budget, dollars, estimate, price_of
 from eval.prompting import Prompt, read_prompt
@@ -28,6 +27,7 @@ from eval.scores import Scorer, head, row_key
 from eval.specs import Spec, read_specs
 from eval.stored import Stored, repeats_of, write_cadbench
 from eval.suites import Item, Suite, read_suite
+from eval.teller import Teller, asking
 
 if TYPE_CHECKING:
     pass
@@ -189,6 +189,7 @@ def _work(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, cache: C
         scorer = Scorer(suite, executor, meshes if plan.gallery else None, protocol)
         ledger = Ledger(plan.out / "calls.jsonl")
         stack.callback(ledger.close)
+        lock = stack.enter_context(asking(cache.folder))
         callers: list[Caller] = []
 
         def answerer(job: Job) -> Answerer:
@@ -196,7 +197,7 @@ def _work(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, cache: C
                 return Stored(job.folder, job.repeat)
             if job.spec.kind == "hosted":
                 assert job.prompt is not None
-                caller = Caller(job.spec, lambda: Client(job.spec), cache, budget, ledger)
+                caller = Caller(job.spec, lambda: Teller(job.spec, cache.folder, lock), cache, budget, ledger)
                 callers.append(caller)
                 return Hosted(caller, job.prompt, suite.turns or {}, studio, job.repeat)
             if job.spec.kind == "baseline":
@@ -277,12 +278,16 @@ def _closing(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, budge
     if plan.cadbench is not None:
         write_cadbench(found, suite.modality, suite.name, plan.cadbench)
     if found:
-        write_reports(found, suite, plan.out, plan.gallery, read_ledger(plan.out / "calls.jsonl"))
+        write_reports(found, suite, plan.out, plan.gallery, _ledger(plan))
         _say(f"written: {plan.out}/report.html, report.md, report.tex ({len(found)} rows)")
     if missing:
         why = "the budget is spent" if budget.stopped else "they could not be answered"
         _say(f"{missing} parts have no row: {why}; the same command goes on from here")
     return not missing
+
+
+def _ledger(plan: Plan) -> dict[str, int]:
+    return read_ledger(plan.out / "calls.jsonl", Cache(plan.cache or plan.out / "answers"))
 
 
 class _Progress:

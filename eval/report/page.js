@@ -45,7 +45,7 @@ fill(place("taken"), data.taken.heads, data.taken.rows);
 const p3 = p => p < 0.001 ? "< 0.001" : p.toFixed(3), sign = v => (v < 0 ? "" : "+") + v.toFixed(3);
 fill(place("pairs"), ["models", "parts", "difference", "95 %", "better", "equal", "worse", "p"],
   data.pairs.map(p => [`${p.a} - ${p.b}`, p.n, sign(p.difference), `${sign(p.low)} to ${sign(p.high)}`, p.better, p.equal, p.worse, p3(p.p_holm)]));
-if (data.calls.asked) place("calls").textContent = `Calls: ${data.calls.asked} made, ${data.calls.answered} answered, ${data.calls.failed} failed and tried again, ${data.calls.lost} in flight when a run was killed.`;
+if (data.calls.asked) place("calls").textContent = `Calls: ${data.calls.asked} made, ${data.calls.answered} answered, ${data.calls.failed} failed and tried again, ${data.calls.lost} lost when a run was killed.`;
 
 const scored = names.filter(n => data.models[n].score);
 place("bars").append(bars(scored.map(n => ({ name: n, value: data.models[n].score.mean, low: data.models[n].score.low, high: data.models[n].score.high, colour: colour(n) })), 1));

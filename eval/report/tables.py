@@ -123,7 +123,7 @@ def markdown(found: Mapping[str, Any], suite: Suite, calls: Mapping[str, int] | 
     if calls and calls["asked"]:
         text += [
             f"Calls: {calls['asked']} made, {calls['answered']} answered, {calls['failed']} failed and tried again, "
-            f"{calls['lost']} in flight when a run was killed.",
+            f"{calls['lost']} lost when a run was killed.",
             "",
         ]
     return "\n".join(text)
