@@ -158,7 +158,7 @@ def report(recipe: LlavaRecipe, name: str, gpus: int | None = None) -> str:
         lines.append(f"  {part:<12}{n:>16,}{trained:>16,}")
     lines.append(f"  {'all':<12}{counts.whole:>16,}{counts.trained:>16,}")
     lines += ["", *_data_lines(recipe, name, config, world, missing)]
-    tokens, answers = _lengths(stage, config)
+    tokens, answers = expected_lengths(stage, config)
     lines += ["", *_memory_lines(config, stage, counts, tokens, answers, world)]
     missing += _missing(recipe, name, wanted)
     lines += ["", "missing: nothing" if not missing else "missing:"]
@@ -166,7 +166,7 @@ def report(recipe: LlavaRecipe, name: str, gpus: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _lengths(stage: Stage, config: Any) -> tuple[int, int]:
+def expected_lengths(stage: Stage, config: Any) -> tuple[int, int]:
     """Return (tokens of a sample, of its answer) as expected, at most the limit."""
     answer = stage.data.answer_tokens or 300
     limit = min(stage.data.max_tokens, int(config.text_config.max_position_embeddings))
@@ -186,7 +186,7 @@ def _data_lines(recipe: LlavaRecipe, name: str, config: Any, world: int, missing
             missing.append(str(error))
     else:
         missing.append(f"{name}.data.path: there is no {data.path or 'path'} here")
-    tokens, _ = _lengths(stage, config)
+    tokens, _ = expected_lengths(stage, config)
     lines = [f"  a picture: {config.image_seq_length} tokens; a sample: about {tokens:,}, at most {data.max_tokens:,}"]
     part = stage.micro * world
     if stage.batch % part:

@@ -113,7 +113,8 @@ class Watch:
         if self.first:
             say(
                 f"{run.name}: {100 * p.step / run.steps:5.1f} %  step {p.step:,}/{run.steps:,}  "
-                f"loss {row['loss']:.4f}  rate {row['rate']:.1e}  {speed:,.0f} tokens/s  MFU {100 * mfu:.1f} %  {clock(left)} left"
+                f"loss {row['loss']:.4f}  "
+                f"rate {row['rate']:.1e}  {speed:,.0f} tokens/s  MFU {100 * mfu:.1f} %  {clock(left)} left"
             )
         return {"tokens_per_second": speed, "mfu": mfu}
 

@@ -1,4 +1,4 @@
-"""Trained weights out of a run: gathered from their ranks, adapters merged, in the files that stock transformers read."""
+"""Trained weights out of a run: gathered from their ranks, adapters merged, in files that stock transformers reads."""
 
 from __future__ import annotations
 
