@@ -187,12 +187,12 @@ def main() -> None:
         price = cost(model.config, ["projector", "text"])
         seconds[title] = work(model, data, batch, steps, device)
         seen = batch * steps
-        operations = seen * price.of(
-            tokens, tokens**2, tokens - max(int(model.config.image_seq_length) + 1, tokens // 2), 1
-        )
+        answers = tokens - max(int(model.config.image_seq_length) + 1, tokens // 2)
+        operations = seen * price.of(tokens, tokens**2, answers, 1)
         rate, mfu = seen * tokens / seconds[title], operations / seconds[title] / most
         print(
-            f"{title:<14} {name}, {batch} x {tokens} tokens: {rate:10,.0f} tokens/s, MFU {100 * mfu:5.1f} % of {source}"
+            f"{title:<14} {name}, {batch} x {tokens} tokens: {rate:10,.0f} tokens/s, "
+            f"MFU {100 * mfu:5.1f} % of {source}"
         )
         del model
     print(f"ours is {seconds['plain Trainer'] / seconds['ours']:.2f} times as fast")

@@ -19,13 +19,13 @@ attention: eager
 stage2:
   data: {{path: {data}, held_out: 8, max_tokens: 80, crop: true, grey: true}}
   train: [vision, projector, text]
-  steps: 30
+  steps: 16
   batch: 8
   micro: 2
   lr: 3.0e-3
   checkpointing: false
-save_steps: 5
-eval_steps: 30
+save_steps: 4
+eval_steps: 16
 log_steps: 10
 workers: 0
 """

@@ -219,6 +219,8 @@ class StageRun:
         batches = iter(loader)
         self.engine.train()
         try:
+            if not progress.step:
+                self._evaluate(progress, watch)
             while progress.step < self.steps:
                 group = [next(batches) for _ in range(self.accumulation)]
                 if progress.step == first:
@@ -309,7 +311,8 @@ class StageRun:
                     deep,
                 )
             self.engine.train()
-        better = row["held_out_loss"] < progress.best
+        # What is there before the first step is no result of the run.
+        better = progress.step > 0 and row["held_out_loss"] < progress.best
         if better:
             progress.best, progress.best_step = row["held_out_loss"], progress.step
             self._save("best")
