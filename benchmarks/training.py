@@ -191,8 +191,7 @@ def main() -> None:
         operations = seen * price.of(tokens, tokens**2, answers, 1)
         rate, mfu = seen * tokens / seconds[title], operations / seconds[title] / most
         print(
-            f"{title:<14} {name}, {batch} x {tokens} tokens: {rate:10,.0f} tokens/s, "
-            f"MFU {100 * mfu:5.1f} % of {source}"
+            f"{title:<14} {name}, {batch} x {tokens} tokens: {rate:10,.0f} tokens/s, MFU {100 * mfu:5.1f} % of {source}"
         )
         del model
     print(f"ours is {seconds['plain Trainer'] / seconds['ours']:.2f} times as fast")
