@@ -88,7 +88,8 @@ def two(tiny, tmp_path_factory, recipe_file):
 def test_what_was_asked_for_is_in_force(two):
     for zero, out in two.items():
         done = json.loads((out / "stage2" / "done.json").read_text())
-        force = done["force"]
+        force, wanted = done["force"], done["asked"]
+        assert (wanted["processes"], wanted["zero"], wanted["sources"]) == (2, zero, ["accelerate launch"])
         assert (force["engine"], force["zero"], force["world"], force["offload"]) == ("DeepSpeedEngine", zero, 2, False)
         assert (force["micro"], force["accumulation"]) == (2, 2)
         assert force["partitioned"] > 0.3 if zero == 3 else force["partitioned"] == 0

@@ -341,6 +341,7 @@ class StageRun:
             "train": len(self.split.train),
             "held_out": len(self.split.held),
             "steps": self.steps,
+            "asked": asdict(self.wanted),
             "force": self.facts,
             "first_samples": self.first_samples,
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",
