@@ -227,8 +227,9 @@ def test_conversations(tmp_path: Path) -> None:
         assert all(row["outcome"] == "ok" and row["metrics"]["iou_best"] > 0.99 for row in rows.values())
         assert rows["self-repair"]["trail"][0]["draft"] == "exception" and len(rows["self-repair"]["calls"]) == 2
         assert "nothing" in asked[1] and "Write the whole script again" in asked[1]  # the error was sent back
-        assert len(rows["look-again"]["calls"]) == 2 and str(house.bodies[3]).count("data:image/png") == 3
-        assert str(house.bodies[4]).count("data:image/png") == 4  # three neighbours and the picture
+        # look-again begins as self-repair did, which was paid for; new is the look at picture and drawing.
+        assert len(rows["look-again"]["calls"]) == 3 and str(house.bodies[2]).count("data:image/png") == 3
+        assert str(house.bodies[3]).count("data:image/png") == 4  # three neighbours and the picture
         assert main(["--suite", "unseen-ops", "--data", str(suite), "--model", base, "--out", str(tmp_path / "u")]) == 0
     unseen = {row["group"]: row for row in read_benchmark_rows(tmp_path / "u" / "rows.jsonl")}
     assert unseen["plain"]["metrics"]["rounded"] == 0 and unseen["reminder"]["metrics"]["rounded"] == 1
