@@ -7,6 +7,7 @@ made huge), and every format byte by byte (flipped, cut, doubled, spliced, lengt
 a process that may die. Counted are programs, rejects by reason, refusals in one line (an archive that cannot be
 listed), and what must not be: exceptions that nobody declares, processes that died, inputs that took over ten seconds
 of processor time (two minutes by the clock).
+A run that is interrupted prints what it has counted by then.
 Every ``--through``-th program goes on through the whole of a build but for its pictures. Prints a table in Markdown;
 exit code 1 where anything is counted that must not be.
 """
@@ -58,8 +59,9 @@ def ends_of(parts: list[Part | Reject], through: bool) -> list[str]:
 
 def work(reader: str, first: int, last: int, seed: int, through: int, counts: Any, at: Any, folder: str) -> None:
     """Feed inputs ``first`` to ``last`` to a reader; counts and place are shared with the parent."""
-    for number in (signal.SIGALRM, signal.SIGPROF):
+    for number in (signal.SIGALRM, signal.SIGPROF, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     feed: Callable[[random.Random, Path], list[Part | Reject]] = MAKERS[reader](Path(folder))
     done = 0
     for i in range(first, last):
@@ -85,8 +87,11 @@ def work(reader: str, first: int, last: int, seed: int, through: int, counts: An
             counts[ENDS.index(end)] += 1
 
 
-def fuzz(reader: str, count: int, seed: int, through: int) -> tuple[Counter[str], float]:
-    """Return what became of ``count`` inputs, and the processor seconds that it took."""
+def fuzz(reader: str, count: int, seed: int, through: int) -> tuple[Counter[str], int, float]:
+    """Return what became of the inputs, how many there were, and the processor seconds that it took.
+
+    They are ``count``, or fewer where it is interrupted.
+    """
     context = multiprocessing.get_context("fork")
     counts, at = context.Array("q", len(ENDS), lock=False), context.Value("q", 0, lock=False)
     extra: Counter[str] = Counter()
@@ -97,7 +102,13 @@ def fuzz(reader: str, count: int, seed: int, through: int) -> tuple[Counter[str]
             arguments = (reader, first, count, seed, through, counts, at, folder)
             process = context.Process(target=work, args=arguments)
             process.start()
-            process.join()
+            try:
+                process.join()
+            except KeyboardInterrupt:
+                process.kill()
+                process.join()
+                count = at.value
+                break
             if process.exitcode == 0:
                 break
             end = "timed out" if process.exitcode in (-signal.SIGALRM, -signal.SIGPROF) else "died"
@@ -107,7 +118,7 @@ def fuzz(reader: str, count: int, seed: int, through: int) -> tuple[Counter[str]
     after = os.times()
     seconds = sum(after[:4]) - sum(before[:4])
     found = Counter({name: n for name, n in zip(ENDS, counts, strict=True) if n})
-    return found + extra, seconds
+    return found + extra, count, seconds
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -118,19 +129,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--through", type=int, default=200, help="every so many programs, one goes on (200; 0: none)")
     a = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
     print("| reader | inputs | programs | rejects by reason | faults | processor seconds |\n|---|---|---|---|---|---|")
     bad = 0
     for reader in a.reader or MAKERS:
         began = time.monotonic()
-        found, seconds = fuzz(reader, a.count, a.seed, a.through)
+        found, count, seconds = fuzz(reader, a.count, a.seed, a.through)
         faults = {k: found[k] for k in FAULTS if found[k]}
         bad += sum(faults.values())
         kept = found["program"] + found["script kept"]
         rest = ", ".join(f"{k} {n}" for k, n in found.most_common() if k not in (*FAULTS, "program", "script kept"))
         told = ", ".join(f"{k} {n}" for k, n in faults.items()) or "none"
-        print(f"| {reader} | {a.count} | {kept} | {rest} | {told} | {seconds:.0f} |", flush=True)
+        print(f"| {reader} | {count} | {kept} | {rest} | {told} | {seconds:.0f} |", flush=True)
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{reader}: {time.monotonic() - began:.0f} s\n")
+        if count < a.count:
+            break
     return 1 if bad else 0
 
 
