@@ -141,7 +141,7 @@ class StageRun:
             self.accelerator.gradient_accumulation_steps = self.accumulation
         self.engine: Any
         self.engine, self.optimizer = self.accelerator.prepare(wrapper, self.optimizer)
-        self.rates = [(g["lr"], g) for g in self.optimizer.param_groups]
+        self.rates = [float(g["lr"]) for g in self.optimizer.param_groups]
         self.facts = distribution.check(self.wanted, self.world, self.engine)
         self.facts["accumulation"] = self.accumulation
         self.first_samples: list[list[int]] = []
@@ -246,7 +246,8 @@ class StageRun:
         # Engines average over ranks and divide by the accumulation: multiplied back, the sum over the global batch
         # divided by its tokens is left, however it is shared out.
         weight = self.world.size * self.accumulation / max(1.0, answers)
-        for rate, param_group in self.rates:
+        # Asked for anew: loading a state puts other groups in their place.
+        for rate, param_group in zip(self.rates, self.optimizer.param_groups, strict=True):
             param_group["lr"] = rate * self.factor(progress.step)
         total = 0.0
         for at, batch in enumerate(group):
