@@ -63,8 +63,8 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     boxes(folder / "data" / "train-00000.parquet", 72)
     codes = pq.read_table(folder / "data" / "train-00000.parquet").column("code").to_pylist()
-    sizes = Sizes(image=32, patch=8, vision_width=32, vision_layers=2, vision_heads=2, width=32, layers=2, heads=2,
-                  kv_heads=2, feed_forward=64, positions=128)  # fmt: skip
+    sizes = Sizes(image=32, patch=8, vision_width=32, vision_layers=2, vision_heads=2, width=64, layers=2, heads=2,
+                  kv_heads=2, feed_forward=128, positions=128)  # fmt: skip
     tokenizer = train_tokenizer(codes, 1133)
     torch.manual_seed(0)
     build_model(sizes, tokenizer).save_pretrained(folder / "llava")

@@ -129,6 +129,12 @@ def start(wanted: Asked, precision: str) -> tuple[Any, World]:
         _without_compiler()
     mixed = {"fp32": "no"}.get(precision, precision)
     accelerator = Accelerator(cpu=True if on_cpu and not deep else None, mixed_precision=mixed)
+    if deep:
+        # At stage 3 transformers would split every model that is built from now on, the one that only rank 0 writes
+        # files with too; here the engine splits the one that is trained, a parameter at a time.
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
     world = place()
     # Under DeepSpeed on CPUs accelerate takes every rank for the only one; its batch arithmetic needs the truth.
     for state in (PartialState(), accelerator.state):
