@@ -153,7 +153,8 @@ class Caller:
         self.price: Price = price_of(spec)
         self.gate = Gate(spec.get("at_once", 4), spec.get("per_minute"))
         self.tries = int(spec.get("tries", 6))
-        self._open, self._client = client, None
+        self._open = client
+        self._client: Client | Teller | None = None
         self._lock = threading.Lock()
         self._once: dict[str, threading.Lock] = {}
         self._chance = random.Random(seed)

@@ -239,9 +239,8 @@ class Client:
     async def _ask(self, request: Request) -> Any:
         from pydantic_ai.direct import model_request
 
-        return await model_request(
-            self._model, _told(request.messages), model_settings={**dict(request.settings), "timeout": self._seconds}
-        )
+        settings: Any = {**dict(request.settings), "timeout": self._seconds}
+        return await model_request(self._model, _told(request.messages), model_settings=settings)
 
     def _refused(self, error: Exception) -> tuple[int, int] | None:
         """Return the tokens of a refusal that a library raises as an error; None where it is another error."""

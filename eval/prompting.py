@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -75,4 +76,5 @@ def read_prompt(name: str) -> Prompt:
     faults += ["repair needs {error}"] if tree.get("repair") and "{error}" not in str(tree["repair"]) else []
     if faults:
         raise ConfigError(f"{path}: {'; '.join(faults)}")
-    return Prompt(path.stem, sha, **{k: v.strip() if isinstance(v, str) else v for k, v in tree.items()})
+    values: dict[str, Any] = {k: v.strip() if isinstance(v, str) else v for k, v in tree.items()}
+    return Prompt(path.stem, sha, **values)

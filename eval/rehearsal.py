@@ -307,7 +307,7 @@ def _handler(house: Rehearsal) -> type[BaseHTTPRequestHandler]:
             """Return whether the client has hung up; a provider stops then, and bills nothing."""
             try:
                 self.connection.setblocking(False)
-                return self.connection.recv(1, socket.MSG_PEEK) == b""
+                return bool(self.connection.recv(1, socket.MSG_PEEK) == b"")
             except BlockingIOError:
                 return False
             except OSError:

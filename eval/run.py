@@ -123,11 +123,11 @@ def _jobs(
     asked: list[tuple[Spec, int, Path | None]] = []
     for spec in specs:
         asked += [(spec, repeat, None) for repeat in range(plan.repeats if spec.kind == "hosted" else 1)]
-    for folder in plan.stored:
-        if not folder.is_dir():
-            raise ConfigError(f"--answers {folder}: there is no such folder")
-        spec = Spec(str(folder), "baseline", "", f"answers:{folder.resolve().name}", {}, folder.resolve().name)
-        asked += [(spec, repeat, folder) for repeat in repeats_of(folder)]
+    for place in plan.stored:
+        if not place.is_dir():
+            raise ConfigError(f"--answers {place}: there is no such folder")
+        name = place.resolve().name
+        asked += [(Spec(str(place), "baseline", "", f"answers:{name}", {}, name), r, place) for r in repeats_of(place)]
     jobs, total = [], 0
     for spec, repeat, folder in asked:
         prompt = prompts.get(spec.label)
@@ -265,8 +265,8 @@ def _work(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, cache: C
     for fault in faults:
         if not isinstance(fault, CadCoderError):
             raise fault
-    for fault in dict.fromkeys(str(f) for f in faults):
-        _say(f"error: {fault}")
+    for text in dict.fromkeys(str(fault) for fault in faults):
+        _say(f"error: {text}")
 
 
 def _closing(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, budget: Budget) -> bool:
@@ -280,6 +280,8 @@ def _closing(plan: Plan, suite: Suite, jobs: Sequence[Job], rows: RowFile, budge
     if found:
         write_reports(found, suite, plan.out, plan.gallery, _ledger(plan))
         _say(f"written: {plan.out}/report.html, report.md, report.tex ({len(found)} rows)")
+    if budget.spent:
+        _say(f"${budget.spent:.4f} was spent here altogether")
     if missing:
         why = "the budget is spent" if budget.stopped else "they could not be answered"
         _say(f"{missing} parts have no row: {why}; the same command goes on from here")

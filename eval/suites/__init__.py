@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from eval.suites.load import Item, Suite, names, read_suite
+from eval.suites.folder import Item
+from eval.suites.load import Suite, names, read_suite
 
 __all__ = ["Item", "Suite", "names", "read_suite"]
