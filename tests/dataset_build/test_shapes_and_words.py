@@ -31,7 +31,6 @@ from dataset_build.caption import caption
 from dataset_build.loop_kinds import layout, loop_kind
 from dataset_build.make import snapped
 from dataset_build.regions import joined, on_grid, separated, united
-from dataset_build.synth import sample
 
 
 def rect(w, h, x=0.0, y=0.0):
@@ -326,5 +325,6 @@ def test_sets_that_do_not_exist_are_one_clear_line(tmp_path, capsys):
 
 
 def test_an_outline_with_a_side_of_no_length_has_a_name():
-    program = sample(3_000_000_070)
+    outline = "moveTo(-10, -12).vLineTo(4).lineTo(-5, 12).hLineTo(10).hLineTo(-6).lineTo(-10, 4).close()"
+    program = parse(f'result = cq.Workplane("XZ").{outline}.extrude(100)')
     assert caption(program, (100.0, 20.0, 8.0), 1).endswith("100 x 20 x 8")
