@@ -167,7 +167,7 @@ def all_figures(rows: Sequence[Row], measure: str) -> dict[str, Any]:
         "metric": metric,
         "models": {name: models[name] for name in order},
         "complexity": by_complexity(rows, metric),
-        "pairs": pairs(rows, metric),
+        "pairs": pairs(sorted(rows, key=lambda row: order.index(row["model"])), metric),
         "groups": {
             group: {name: _score(some, metric) for name, some in by_model(members).items()}
             for group, members in groups.items()

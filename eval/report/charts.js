@@ -37,7 +37,7 @@ function bars(rows, most, form = f3) {
     }
     rows.forEach((row, i) => {
       const y = 6 + 24 * i, w = room * Math.min(1, row.value / most || 0);
-      add("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, short(row.name), row.name);
+      add("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, short(row.name, 22), row.name);
       add("rect", { x: left, y, width: Math.max(0.5, w), height: 17, fill: row.colour, rx: 2, opacity: 0.88 }, undefined, row.says || `${row.name}: ${form(row.value)}`);
       let end = left + w;
       if (row.low !== undefined) {

@@ -57,7 +57,7 @@ place("prices").append(make("p", "seconds a part", "quiet"), bars(times, Math.ma
 const dearest = Math.max(...costs.map(c => c.value));
 if (dearest) place("prices").append(make("p", "dollars a part", "quiet"), bars(costs, dearest * 1.05, v => v ? "$" + v.toPrecision(2) : "0"));
 else place("prices").append(make("p", "No model cost anything.", "quiet"));
-const outcomes = names.flatMap(n => Object.entries(data.models[n].outcomes).map(([what, count], i) => ({ name: i ? what.replace(/_/g, " ") : `${short(n, 14)}: ${what.replace(/_/g, " ")}`, value: count, colour: colour(n), says: `${n}: ${count} ${what}` })));
+const outcomes = names.flatMap(n => Object.entries(data.models[n].outcomes).map(([what, count], i) => ({ name: i ? what.replace(/_/g, " ") : `${short(n, 11)}: ${what.replace(/_/g, " ")}`, value: count, colour: colour(n), says: `${n}: ${count} ${what}` })));
 place("outcomes").append(bars(outcomes, Math.max(4, ...outcomes.map(o => o.value)), v => String(v)));
 
 const option = (select, value, text) => { const node = make("option", text); node.value = value; select.append(node); };
