@@ -57,7 +57,15 @@ def held_out_loss(
 
 @torch.no_grad()
 def scripts(
-    llava: Any, reader: Reader, held: Array, count: int, limit: int, world: World, device: torch.device, deep: bool
+    llava: Any,
+    reader: Reader,
+    held: Array,
+    count: int,
+    limit: int,
+    world: World,
+    device: torch.device,
+    reward: Any,
+    deep: bool,
 ) -> dict[str, float]:
     """Return the valid syntax rate and the mean IoU (failures as 0) of greedy scripts of held-out samples.
 
@@ -71,10 +79,9 @@ def scripts(
         limit: longest script in tokens.
         world: this process's place.
         device: where.
+        reward: judges scripts; its executor starts once for all evaluations.
         deep: whether all ranks must take every step together (ZeRO stage 3).
     """
-    from cadcoder.scoring.reward import Reward
-
     llava.eval()
     encoder = reader.encoder
     written: list[str] = []
@@ -99,8 +106,7 @@ def scripts(
             truths.append(reader.samples[int(held[at])].answer)
     llava.train()
     seen: dict[str, float] = {}
-    with Reward(workers=1) as reward:
-        marks = reward(completions=written, truth_code=truths, log_metric=lambda k, v: seen.update({k: v}))
+    marks = reward(completions=written, truth_code=truths, log_metric=lambda k, v: seen.update({k: v}))
     valid = round(seen.get("valid_ratio", 0.0) * len(written))
     good = [m for m in marks if m is not None]
     right, measured, iou = summed([float(valid), float(len(good)), float(sum(good))], device)

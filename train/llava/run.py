@@ -145,6 +145,7 @@ class StageRun:
         self.facts = distribution.check(self.wanted, self.world, self.engine)
         self.facts["accumulation"] = self.accumulation
         self.first_samples: list[list[int]] = []
+        self._reward: Any = None
 
     def _groups(self, wrapper: Any) -> list[dict[str, Any]]:
         """Return the trained parameters, matrices with weight decay, the projector at its own rate."""
@@ -235,6 +236,8 @@ class StageRun:
                     checkpoints.save(progress, self.engine, self.optimizer)
         finally:
             watch.end()
+            if self._reward is not None:
+                self._reward.close()
             del batches, loader
         self._finish(progress)
         return progress
@@ -309,6 +312,7 @@ class StageRun:
                     self.recipe.eval_tokens,
                     self.world,
                     self.device,
+                    self._judge(),
                     deep,
                 )
             self.engine.train()
@@ -319,6 +323,14 @@ class StageRun:
             self._save("best")
         progress.history.append(row)
         watch.evaluated(row, better)
+
+    def _judge(self) -> Any:
+        """Return the reward, whose executor starts with the first evaluation and ends with the run."""
+        from cadcoder.scoring.reward import Reward
+
+        if self._reward is None:
+            self._reward = Reward(workers=1)
+        return self._reward
 
     def _save(self, name: str) -> None:
         first = self.world.first

@@ -37,7 +37,8 @@ def table(gpus: int, limit: float) -> str:
             text = f"{own / GIB:.1f}" + (f" / {says / GIB:.1f}" if says is not None else "")
             cells.append(text if own + active <= limit * 1e9 else f"({text})")
         whole, trained = counts.whole / 1e6, counts.trained / 1e6
-        lines.append(f"| `{path.stem}` | {whole:,.0f} M | {trained:,.0f} M | {active / GIB:.1f} | {' | '.join(cells)} |")
+        row = [f"`{path.stem}`", f"{whole:,.0f} M", f"{trained:,.0f} M", f"{active / GIB:.1f}", *cells]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
 
