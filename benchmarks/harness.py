@@ -125,7 +125,7 @@ def overhead(suite: Path, out: Path, parts: int) -> bool:
     print(
         f"harness, a part: {each:.1f} ms of processor time (asking, keeping, reading, the row), and the score {score:.1f}"
     )
-    print(f"with its start and the reports, without the score: {1000 * many / parts:.1f} ms a part over {parts} parts")
+    print(f"with its start and the reports, without the score: {1000 * many / parts:.1f} ms over {parts} parts")
     return each <= 50
 
 
