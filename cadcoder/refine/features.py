@@ -31,10 +31,14 @@ PATCHES, LEAST_PIXELS = 3, 5
 UNEXPLAINED = 2.5
 #: Depths and heights that are tried, as fractions of the part's extent; 1 goes through.
 DEPTHS, HEIGHTS = (1.0, 0.5, 0.15), (0.1, 0.35)
+#: How long a cut that goes through is, as a multiple of the part's extent.
+THROUGH = 1.25
 #: A side is visible if its normal and the direction to the eye have at least this cosine.
 FACING = 0.15
 #: Patches that end this near to the part's border (in pixels) may end on it.
 SNAPS = (1.0, 3.0)
+#: Cuts that end on the border end so far beyond it, that numbers with two decimals leave no skin; for a part of 100.
+BEYOND = 0.5
 #: Height by width of patches that may be circles.
 ROUND = 0.6, 1.6
 #: Narrower features are not proposed, for a part of 100.
@@ -102,10 +106,10 @@ class _Box:
         """Return cuts into each visible side where the patch lies on it."""
         found = []
         for axis, sign in self._sides():
-            plane, profiles = self._on(axis, sign, patch)
+            plane, profiles = self._on(axis, sign, patch, BEYOND)
             for profile, depth in itertools.product(profiles, depths):
-                # Through, and a little beyond, so that no skin is left.
-                length = depth * (self.high - self.low)[axis] * (1.02 if depth == 1.0 else 1.0)
+                # Through, and so far beyond that no skin is left when the plane is moved, which would not be seen.
+                length = depth * (self.high - self.low)[axis] * (THROUGH if depth == 1.0 else 1.0)
                 found.append(Extrude(Sketch((profile,), plane), 0.0, length, Operation.CUT))
         return found
 
@@ -142,8 +146,11 @@ class _Box:
         back = self.view.back
         return [(axis, float(np.sign(back[axis]))) for axis in range(3) if abs(back[axis]) > FACING]
 
-    def _on(self, axis: int, sign: float, pixels: Floats) -> tuple[Plane, list[Profile]]:
-        """Return the plane of a side, and profiles on it where pixels (N, 2) would lie on it."""
+    def _on(self, axis: int, sign: float, pixels: Floats, beyond: float = 0.0) -> tuple[Plane, list[Profile]]:
+        """Return the plane of a side, and profiles on it where pixels (N, 2) would lie on it.
+
+        What ends on the border of the side is made to end so much beyond it.
+        """
         middle = (self.low + self.high) / 2
         i, j = _IN_PLANE[axis]
         level = float(self.high[axis] if sign > 0 else self.low[axis])
@@ -166,7 +173,7 @@ class _Box:
         limits = np.sort(np.stack([self.low[[i, j]], self.high[[i, j]]]) * flip, axis=0)
         profiles: dict[Profile, None] = {}
         for snap in SNAPS:
-            profiles |= dict.fromkeys(_profiles(at * flip, limits[0], limits[1], snap * self.view.unit))
+            profiles |= dict.fromkeys(_profiles(at * flip, limits[0], limits[1], snap * self.view.unit, beyond))
         return plane, list(profiles)
 
 
@@ -178,11 +185,11 @@ def _vector(v: Floats) -> tuple[float, float, float]:
     return float(v[0]), float(v[1]), float(v[2])
 
 
-def _profiles(at: Floats, least: Floats, most: Floats, near: float) -> list[Profile]:
-    """Return a rectangle and a circle about points (N, 2); what ends near the limits (2,) ends on them."""
+def _profiles(at: Floats, least: Floats, most: Floats, near: float, beyond: float) -> list[Profile]:
+    """Return a rectangle and a circle about points (N, 2); what ends near the limits (2,) ends on or beyond them."""
     low, high = np.percentile(at, 3, axis=0), np.percentile(at, 97, axis=0)
-    low = np.where(np.abs(low - least) < near, least, low)
-    high = np.where(np.abs(high - most) < near, most, high)
+    low = np.where(np.abs(low - least) < near, least - beyond, low)
+    high = np.where(np.abs(high - most) < near, most + beyond, high)
     if (high - low).min() < SMALLEST:
         return []
     (x0, y0), (x1, y1) = low.tolist(), high.tolist()

@@ -97,6 +97,17 @@ def test_what_is_missing_is_found(truth):
     assert fit.tried <= 520
 
 
+def test_two_openings_that_are_only_worth_it_together():
+    plate = HEAD + '("XY").rect(84, 100).extrude(9.6)\n'
+    ribs = '("XZ", origin=(0, -50, 0)).pushPoints([(-19, 3.5), (19, 3.5)]).rect(31, 8).extrude(-100))\n'
+    truth = plate + "result = result.cut(cq.Workplane" + ribs
+    fit = grow(plate, seen(truth), tries=400, seconds=60)
+    cuts = parse(fit.code).extrudes[1:]
+    assert [cut.operation for cut in cuts] == [Operation.CUT] * 2
+    assert all(cut.forward + cut.backward > 100 for cut in cuts)  # through: nothing shows that they would end inside
+    assert iou(plate, truth) < 0.4 and iou(fit.code, truth) > 0.6
+
+
 def test_the_right_structure_stays():
     fit = grow(BOX, seen(BOX), tries=300, seconds=60)
     assert fit.code == BOX and fit.likeness == fit.first
