@@ -59,7 +59,7 @@ def drafter() -> Scripted:
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    with Executor(workers=2, timeout=3) as opened:
+    with Executor(workers=2, timeout=30) as opened:
         yield opened
 
 
@@ -103,12 +103,13 @@ def test_never_an_empty_script(pipeline: Pipeline, drafter: Scripted) -> None:
     assert len(drafter.asked) == 1 + MORE_ROUNDS
 
 
-def test_a_hostile_script_is_only_a_bad_candidate(pipeline: Pipeline, drafter: Scripted, tmp_path: Path) -> None:
+def test_a_hostile_script_is_only_a_bad_candidate(drafter: Scripted, tmp_path: Path) -> None:
     target = tmp_path / "written"
     write = f"import cadquery as cq\nopen({str(target)!r}, 'w').write('x')\nresult = cq.Workplane('XY').box(1, 1, 1)\n"
     endless = "while True: pass\n"
     drafter.say([endless, write, BOX])
-    part = pipeline.generate(PICTURE, Options(candidates=3, refine=False, style="raw"))
+    with Executor(workers=2, timeout=3) as executor, Pipeline(drafter, executor=executor) as pipeline:
+        part = pipeline.generate(PICTURE, Options(candidates=3, refine=False, style="raw"))
     assert part.code == BOX
     assert part.candidates[0].outcome.status == "timeout"
     assert not target.exists()

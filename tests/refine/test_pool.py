@@ -35,14 +35,14 @@ def pool(cold: None) -> Iterator[Pool]:
 
 
 def test_a_worker_answers_as_this_process_does(pool: Pool) -> None:
-    here, there = observe(PICTURE), pool.submit("observe", PICTURE).result(60)
+    here, there = observe(PICTURE), pool.submit("observe", PICTURE).result(300)
     assert there.camera == here.camera
     assert there.edges == here.edges
     for name in ("mask", "cover", "grey", "points", "weights", "distance"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     solid = build(parse(WRONG))
-    assert pool.submit("likeness", WRONG, solid, (here,)).result(60) == part_likeness(WRONG, solid, (here,))
-    assert pool.submit("fit", WRONG, here, tries=40, seed=2).result(60) == fit(WRONG, here, tries=40, seed=2)
+    assert pool.submit("likeness", WRONG, solid, (here,)).result(300) == part_likeness(WRONG, solid, (here,))
+    assert pool.submit("fit", WRONG, here, tries=40, seed=2).result(300) == fit(WRONG, here, tries=40, seed=2)
 
 
 def test_the_number_of_workers_makes_no_difference(pool: Pool) -> None:
@@ -58,20 +58,20 @@ def test_the_number_of_workers_makes_no_difference(pool: Pool) -> None:
 
 def test_errors_come_back_as_they_are(pool: Pool) -> None:
     with pytest.raises(InputError, match="nothing stands out"):
-        pool.submit("observe", np.full((64, 64, 3), 255, dtype=np.uint8)).result(60)
+        pool.submit("observe", np.full((64, 64, 3), 255, dtype=np.uint8)).result(300)
 
 
 def test_a_worker_that_dies_loses_no_job() -> None:
     pool = Pool(1)
-    seen = pool.submit("observe", PICTURE).result(60)
+    seen = pool.submit("observe", PICTURE).result(300)
     long = pool.submit("fit", WRONG, seen, tries=120, seed=5)
     (worker,) = pool._workers
     time.sleep(0.05)
     assert not long.done()
     os.kill(worker._process.pid, signal.SIGKILL)
-    assert long.result(60) == fit(WRONG, seen, tries=120, seed=5)
+    assert long.result(300) == fit(WRONG, seen, tries=120, seed=5)
     # The next job has a new worker.
-    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (seen,)).result(60).likeness > 0.95
+    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (seen,)).result(300).likeness > 0.95
     assert len(pool._workers) == 1
     assert pool._workers[0] is not worker
     pool.close()
@@ -80,14 +80,14 @@ def test_a_worker_that_dies_loses_no_job() -> None:
 def test_without_processes_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     pool = Pool(2)
-    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (observe(PICTURE),)).result(60).likeness > 0.95
+    assert pool.submit("likeness", PLATE, build(parse(PLATE)), (observe(PICTURE),)).result(300).likeness > 0.95
     assert not pool._workers
     pool.close()
 
 
 def test_closing_ends_the_workers_and_their_jobs() -> None:
     pool = Pool(1)
-    seen = pool.submit("observe", PICTURE).result(60)
+    seen = pool.submit("observe", PICTURE).result(300)
     process = pool._workers[0]._process
     futures = [pool.submit("fit", WRONG, seen, tries=5000) for _ in range(2)]
     pool.close()
