@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from cadcoder.sandbox import Executor
 
 BOX = "import cadquery as cq\nsolid = cq.Workplane().box(1, 2, 3)"
 SHARED_KEY = 0x5EC2E7
+#: Seconds for an attack that ran out of its time and should have ended otherwise, the second time.
+PATIENCE = 20.0
 
 
 def descendants(root: int) -> dict[int, str]:
@@ -123,6 +126,12 @@ def main() -> None:
             before = state(outside)
             start = time.monotonic()
             outcomes = executor.run_many(codes, exports=())
+            usual = executor.limits
+            executor.limits = replace(usual, seconds=PATIENCE)
+            for k, (attack, outcome) in enumerate(zip(chosen, outcomes, strict=True)):
+                if outcome.status == "timeout" and "timeout" not in attack.expect:  # a busy machine: once more, alone
+                    outcomes[k] = executor.run(codes[k], exports=())
+            executor.limits = usual
             seconds = time.monotonic() - start
             after_box = executor.run(BOX, exports=())
             servers = len(executor._servers.queue)
