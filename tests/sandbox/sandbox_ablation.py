@@ -30,7 +30,7 @@ from cadcoder.sandbox.layers import Plan
 from cadcoder.sandbox.limits import Limits
 
 SECONDS = 2.0
-PATIENCE = 15.0
+PATIENCE = 6.0
 STRANGER = 65534
 _SETUP = "the layers could not be put on"
 HOST = "ablation"
