@@ -122,9 +122,7 @@ def overhead(suite: Path, out: Path, parts: int) -> bool:
         server.wait()
     each = 1000 * (many - few) / (parts - parts // 5)
     score = 1000 * sum(measuring) / parts
-    print(
-        f"harness, a part: {each:.1f} ms of processor time (asking, keeping, reading, the row), and the score {score:.1f}"
-    )
+    print(f"harness, a part: {each:.1f} ms of processor time (asking, keeping, the row); the score {score:.1f} ms")
     print(f"with its start and the reports, without the score: {1000 * many / parts:.1f} ms over {parts} parts")
     return each <= 50
 
