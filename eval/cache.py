@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Cache:
             InputError: if it cannot be written.
         """
         path = self._path(key)
-        beside = path.with_name(f".{key}.{os.getpid()}.part")
+        beside = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(exist_ok=True)
             with open(beside, "w", encoding="utf-8") as file:

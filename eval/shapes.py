@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,8 @@ def count_faces(vertices: Vertices, faces: Faces) -> int:
 
 def save_mesh(path: Path, vertices: Vertices, faces: Faces) -> None:
     """Write a mesh for the report (NumPy zip: ``v`` (V, 3) float32, ``f`` (F, 3) int32), whole or not at all."""
-    beside = path.with_name(f".{path.name}.part.npz")
+    # Two threads may write the same shape: each has a name of its own.
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part.npz")
     np.savez(beside, v=vertices.astype(np.float32), f=faces.astype(np.int32))
     beside.replace(path)
 
