@@ -93,18 +93,21 @@ def build(program: Program, arc_step: float = math.pi / 36, known: Beginnings | 
     Raises:
         InputError: if a loop crosses itself or encloses nothing, or nothing is left at the end.
     """
-    known = Beginnings() if known is None else known
     extrudes = program.extrudes
-    made = [known.rings(e, i, arc_step) for i, e in enumerate(extrudes)]
+    rings_of = _rings if known is None else known.rings
+    made = [rings_of(e, i, arc_step) for i, e in enumerate(extrudes)]
     rings = [[ring for ring, _ in loops] for loops in made]
     unit = _unit(program, rings)
     frame = _frame([e.sketch.plane for e in extrudes])
-    place, steps, surfaces = known.find((unit, frame.tobytes(), arc_step), extrudes)
+    place, steps, surfaces = None, list[manifold3d.Manifold](), _Surfaces()
+    if known is not None:
+        place, steps, surfaces = known.find((unit, frame.tobytes(), arc_step), extrudes)
     for i in range(len(steps), len(extrudes)):
         tool = _tool(extrudes[i], rings[i], unit, frame, i, [labels for _, labels in made[i]], surfaces)
         # Not evaluated yet: a tool that cannot be made ends it all.
         steps.append(_combined(steps[-1], tool, extrudes[i].operation) if steps else tool)
-        place = known.add(place, extrudes[i], steps[-1], surfaces)
+        if known is not None:
+            place = known.add(place, extrudes[i], steps[-1], surfaces)
     part = steps[-1]
     if part.is_empty():
         index = next(i for i, step in enumerate(steps) if step.is_empty())
