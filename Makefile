@@ -45,5 +45,5 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@$(PIP) -e ".[dev,train]"
+	@$(PIP) -e ".[dev,train,eval]"
 	@touch $@ $(VENV)/installed
