@@ -37,8 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "cadcoder.serve": PIPELINE | ROOMS,
     "cadcoder.cli": PIPELINE | ROOMS | {"cadcoder.serve"},
     "dataset_build": {f"cadcoder.{r}" for r in ("program", "sandbox", "geometry", "render", "refine")},
-    # The reward: scripts that are written while training run in the executor and are compared with the true parts.
-    "train": {"cadcoder.program", "cadcoder.model", "cadcoder.scoring"},
+    "train": {"cadcoder.program", "cadcoder.model"},
     "train.offline": {
         *("cadcoder.program", "cadcoder.model", "cadcoder.geometry", "cadcoder.render"),
         *("dataset_build", "train", *RASTER),

@@ -14,6 +14,7 @@ from typing import Any
 from cadcoder.errors import ConfigError
 from train.loop import say
 from train.prefer import asked, common, leave, load, need_trl, options, told
+from train.reward import DEFAULT, load_reward
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--group", type=int, default=8, help="scripts a part, compared with each other")
     parser.add_argument("--max-tokens", type=int, default=320, help="longest script")
     parser.add_argument("--workers", type=int, default=2, help="scripts run at once")
+    parser.add_argument("--reward", default=DEFAULT, metavar="MODULE:CLASS", help="who marks scripts (%(default)s)")
     args = parser.parse_args(argv)
     return told(lambda: train(args))
 
@@ -55,8 +57,6 @@ def train(args: argparse.Namespace) -> None:
     need_trl()
     from trl import GRPOConfig, GRPOTrainer
 
-    from cadcoder.scoring.reward import Reward
-
     if args.group < 2 or args.batch % args.group:
         raise ConfigError(f"--batch: {args.batch} must be a multiple of --group ({args.group}), which is at least 2")
     model, processor, card = load(args.model)
@@ -65,7 +65,7 @@ def train(args: argparse.Namespace) -> None:
     config = GRPOConfig(
         **common(args), num_generations=args.group, max_completion_length=args.max_tokens, temperature=1.0, top_p=0.95
     )
-    with Reward(valid=0.1, workers=args.workers) as reward:
+    with load_reward(args.reward, valid=0.1, workers=args.workers) as reward:
         trainer = GRPOTrainer(
             model=model, reward_funcs=reward, args=config, train_dataset=rows, processing_class=processor
         )

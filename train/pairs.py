@@ -19,6 +19,7 @@ from typing import Any
 
 from cadcoder.errors import CadCoderError, ConfigError
 from train.loop import say
+from train.reward import DEFAULT, load_reward
 
 #: Parts whose candidates are written together, and pairs a shard.
 CHUNK = 32
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--max-tokens", type=int, default=320, help="longest script")
     parser.add_argument("--workers", type=int, default=2, help="scripts run at once")
     parser.add_argument("--seed", type=int, default=0, help="of the sampling")
+    parser.add_argument("--reward", default=DEFAULT, metavar="MODULE:CLASS", help="who marks scripts (%(default)s)")
     args = parser.parse_args(argv)
     try:
         count = write_pairs(
@@ -48,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             args.max_tokens,
             args.workers,
             args.seed,
+            args.reward,
         )
     except CadCoderError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
@@ -66,6 +69,7 @@ def write_pairs(
     max_tokens: int = 320,
     workers: int = 2,
     seed: int = 0,
+    reward_name: str = DEFAULT,
 ) -> int:
     """Write pairs for the first ``count`` parts of a set; return how many there are in all.
 
@@ -74,7 +78,6 @@ def write_pairs(
         InputError: if the checkpoint cannot.
     """
     from cadcoder.model import Model
-    from cadcoder.scoring.reward import Reward
     from train.llava.recipe import Data
     from train.llava.samples import Samples, open_picture
 
@@ -84,7 +87,7 @@ def write_pairs(
     writer = Model.load(model)
     out.mkdir(parents=True, exist_ok=True)
     total, tried = 0, min(count, len(samples))
-    with Reward(valid=0.1, workers=workers) as reward:
+    with load_reward(reward_name, valid=0.1, workers=workers) as reward:
         for shard, start in enumerate(range(0, tried, CHUNK)):
             file = out / f"pairs-{shard:05d}.parquet"
             if not file.exists():

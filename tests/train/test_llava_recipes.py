@@ -131,3 +131,10 @@ def test_the_accelerate_configurations_are_what_their_names_say():
     assert zero == {"one_gpu": None, "ddp": None, "nodes_ddp": None, "zero2": 2, "zero2_offload": 2, "zero3": 3,
                     "zero3_offload": 3, "nodes_zero3": 3}  # fmt: skip
     assert {n for n, c in found.items() if c["num_machines"] > 1} == {"nodes_ddp", "nodes_zero3"}
+
+
+def test_a_reward_that_is_not_there_is_named():
+    from train.reward import load_reward
+
+    with pytest.raises(ConfigError, match="no_such_module:Reward cannot be loaded"):
+        load_reward("no_such_module:Reward")

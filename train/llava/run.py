@@ -27,6 +27,7 @@ from train.llava.samples import Samples
 from train.llava.state import Checkpoints, Progress, barrier, unwrapped, zero_of
 from train.llava.weights import PROJECTOR, load_projector, save_model, save_projector
 from train.loop import TrainingFailed, say
+from train.reward import load_reward
 
 
 class StageRun:
@@ -326,10 +327,8 @@ class StageRun:
 
     def _judge(self) -> Any:
         """Return the reward, whose executor starts with the first evaluation and ends with the run."""
-        from cadcoder.scoring.reward import Reward
-
         if self._reward is None:
-            self._reward = Reward(workers=1)
+            self._reward = load_reward(workers=1)
         return self._reward
 
     def _save(self, name: str) -> None:
